@@ -1,0 +1,1 @@
+//! The bundle file: written atomically, read with suspicion.

@@ -1,0 +1,2 @@
+//! The `farsight` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Passes from a source model to a verified bundle, and the report.

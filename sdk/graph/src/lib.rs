@@ -1,0 +1,1 @@
+//! An ONNX document in memory: read, edited, checked, written.

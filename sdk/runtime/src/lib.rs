@@ -1,0 +1,1 @@
+//! The device library: a bundle in, boxes, labels or a mask out.

@@ -1,0 +1,19 @@
+//! Model specs, target profiles and recipes: plain data, parsed and validated. Text only.
+//!
+//! - [`ModelSpec`] (`models/*.toml`): a model's contract, from pixels to answer.
+//! - [`Target`] (`targets/*.toml`): a device and the ONNX Runtime it runs.
+//! - [`Recipe`]: how to shrink a model, with which budget.
+//! - [`TensorInfo`]: what a session says of one of its inputs or outputs.
+
+mod model;
+mod recipe;
+mod target;
+mod tensor;
+
+pub use model::{
+    Activation, Align, Band, Blend, Channels, ClassesOutput, DetectOutput, Filter, FrameInput, Input, Layout,
+    MaskOutput, ModelSpec, Normalise, Output, RasterInput, Resize, Source, Task, Tiling, YoloLayout,
+};
+pub use recipe::{Precision, Recipe};
+pub use target::{Memory, Optimization, OrtBuild, PrecisionRules, Provider, SessionRules, Target};
+pub use tensor::{ElementType, TensorInfo};

@@ -1,0 +1,121 @@
+//! The target profile: a device and the ONNX Runtime it runs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A device, read from `targets/NAME.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The name it is looked up by.
+    pub name: String,
+    /// One sentence for `farsight targets`.
+    pub about: String,
+    /// Rust target triple; `"host"` means the machine that compiles.
+    pub triple: String,
+    /// Oldest glibc the device may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glibc: Option<String>,
+    /// CPU features the compiled model counts on (`avx2`, `avx512vnni`, `dotprod`, …).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cpu_features: Vec<String>,
+    /// Which ONNX Runtime.
+    pub onnxruntime: OrtBuild,
+    /// Execution providers, the first that takes a node runs it.
+    pub providers: Vec<Provider>,
+    /// Whether a missing provider may be replaced by the next one, with a report.
+    #[serde(default)]
+    pub allow_fallback: bool,
+    /// What the device's kernels can do.
+    #[serde(default)]
+    pub precision: PrecisionRules,
+    /// How a session is set up.
+    #[serde(default)]
+    pub session: SessionRules,
+    /// Limits on memory.
+    #[serde(default)]
+    pub memory: Memory,
+}
+
+/// Which ONNX Runtime a target runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrtBuild {
+    /// Oldest version the profile is for, `"1.17"`: caps the opset and IR version written.
+    pub oldest: String,
+    /// Where to get it.
+    pub from: String,
+    /// Versions that are known not to work, with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known_bad: BTreeMap<String, String>,
+}
+
+/// An execution provider and its options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// ONNX Runtime's name for it without `ExecutionProvider`: `CPU`, `XNNPACK`, `CUDA`, …
+    pub name: String,
+    /// Its options, as ONNX Runtime spells them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+}
+
+/// What the device's kernels can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PrecisionRules {
+    /// Whether float16 kernels are real; elsewhere float16 is storage only.
+    pub fp16_arithmetic: bool,
+}
+
+/// How a session is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionRules {
+    /// Threads inside an operator; 0 = as many as the affinity mask allows.
+    pub threads: usize,
+    /// Whether idle threads burn CPU for lower latency.
+    pub spinning: bool,
+    /// ONNX Runtime's graph optimization level.
+    pub optimization: Optimization,
+    /// Whether the CPU arena keeps freed memory.
+    pub arena: bool,
+    /// Whether allocations are planned ahead (fixed shapes only).
+    pub memory_pattern: bool,
+}
+
+impl Default for SessionRules {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            spinning: false,
+            optimization: Optimization::All,
+            arena: true,
+            memory_pattern: true,
+        }
+    }
+}
+
+/// ONNX Runtime's graph optimization level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimization {
+    /// None at all.
+    Off,
+    /// Semantics-preserving rewrites only.
+    Basic,
+    /// Basic and node fusions.
+    Extended,
+    /// Everything, with layout changes for this CPU.
+    All,
+}
+
+/// Limits on memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// What a pipeline may use at most, in MB; 0 = not limited.
+    pub budget_mb: usize,
+}

@@ -1,0 +1,47 @@
+//! What a session says of one of its inputs or outputs.
+
+use serde::{Deserialize, Serialize};
+
+/// Element type of a tensor, by its short name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)] // the names say it
+pub enum ElementType {
+    F16,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    Bool,
+}
+
+impl ElementType {
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::F16 | Self::I16 | Self::U16 => 2,
+            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::F64 | Self::I64 | Self::U64 => 8,
+        }
+    }
+}
+
+/// Name, element type and shape of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorInfo {
+    /// Its name in the graph.
+    pub name: String,
+    /// Its element type.
+    #[serde(rename = "type")]
+    pub element: ElementType,
+    /// Its axes; `None` where the length is not fixed.
+    pub shape: Vec<Option<usize>>,
+}

@@ -1,0 +1,1 @@
+//! Pixels in, tensors out, and back. Knows nothing of ONNX Runtime.

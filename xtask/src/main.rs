@@ -1,0 +1,2 @@
+//! The habits of this repository.
+fn main() {}
