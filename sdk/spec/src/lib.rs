@@ -3,16 +3,27 @@
 //! - [`ModelSpec`] (`models/*.toml`): a model's contract, from pixels to answer.
 //! - [`Target`] (`targets/*.toml`): a device and the ONNX Runtime it runs.
 //! - [`Recipe`]: how to shrink a model, with which budget.
+//! - [`Metadata`]: what an Ultralytics export says of itself.
 //! - [`TensorInfo`]: what a session says of one of its inputs or outputs.
 
+mod catalogue;
+mod error;
+mod metadata;
 mod model;
+mod parse;
+mod python;
 mod recipe;
 mod target;
 mod tensor;
+mod validate;
+
+pub use error::SpecError;
+pub use metadata::{Metadata, MetadataError};
 
 pub use model::{
     Activation, Align, Band, Blend, Channels, ClassesOutput, DetectOutput, Filter, FrameInput, Input, Layout,
-    MaskOutput, ModelSpec, Normalise, Output, RasterInput, Resize, Source, Task, Tiling, YoloLayout,
+    MaskOutput, ModelSpec, Normalise, Output, RasterInput, Resize, Source, Task, Tiling, Variant, When,
+    YoloLayout,
 };
 pub use recipe::{Precision, Recipe};
 pub use target::{Memory, Optimization, OrtBuild, PrecisionRules, Provider, SessionRules, Target};

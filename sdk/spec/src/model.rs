@@ -23,6 +23,9 @@ pub struct ModelSpec {
     pub input: Input,
     /// How the raw answer is read.
     pub output: Output,
+    /// What is different for some files of the family; the first that fits the file's shapes counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
     /// How to shrink it; overridable by file and by flag.
     #[serde(default)]
     pub recipe: Recipe,
@@ -50,6 +53,35 @@ pub struct Source {
     pub reference: String,
     /// Licence of the models of this family, as far as known.
     pub licence: String,
+}
+
+/// What is different for some files of a family. A resolved spec has none left.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Which files: all that is given must fit.
+    pub when: When,
+    /// Another normalisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalise: Option<Normalise>,
+    /// Another label offset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_offset: Option<usize>,
+    /// The file cannot be decided from its shapes: the message says what the user has to settle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuse: Option<String>,
+}
+
+/// Facts of a file's shapes that a [`Variant`] asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct When {
+    /// Order of the input's axes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
+    /// Number of outputs of a classifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
 }
 
 /// What kind of data a model takes.

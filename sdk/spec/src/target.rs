@@ -119,3 +119,10 @@ pub struct Memory {
     /// What a pipeline may use at most, in MB; 0 = not limited.
     pub budget_mb: usize,
 }
+
+impl OrtBuild {
+    /// The minor number of the oldest version: 17 of `"1.17"`.
+    pub fn oldest_minor(&self) -> u32 {
+        self.oldest.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(0)
+    }
+}
