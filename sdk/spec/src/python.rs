@@ -44,14 +44,6 @@ impl Literal {
         }
     }
 
-    /// The value as a list.
-    pub(crate) fn as_list(&self) -> Option<&[Literal]> {
-        match self {
-            Self::List(values) => Some(values),
-            _ => None,
-        }
-    }
-
     /// The value of a string key in a dictionary.
     pub(crate) fn get(&self, key: &str) -> Option<&Literal> {
         match self {
