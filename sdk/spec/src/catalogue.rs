@@ -15,7 +15,7 @@ macro_rules! built_in {
 }
 
 const MODELS: &[Entry] = built_in!("models":
-    "csmask-4b-l1c", "csmask-4b-l2a", "csmask-6b-l1c", "csmask-6b-l2a", "deeplab", "imagenet", "yolo", "yolox",
+    "csmask-4b-l1c", "csmask-4b-l2a", "csmask-6b-l1c", "csmask-6b-l2a", "deeplab", "imagenet", "tensors", "yolo", "yolox",
 );
 const TARGETS: &[Entry] = built_in!("targets": "aarch64-linux", "host", "x86_64-linux");
 

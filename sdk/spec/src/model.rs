@@ -276,6 +276,9 @@ pub enum Output {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectOutput {
+    /// Name of the output tensor that is read; decided from the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tensor: Option<String>,
     /// Names of the classes; from the file's metadata or `--labels` where empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
@@ -314,6 +317,9 @@ pub enum YoloLayout {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassesOutput {
+    /// Name of the output tensor that is read; decided from the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tensor: Option<String>,
     /// Names of the classes; from the file's metadata or `--labels` where empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
@@ -330,11 +336,36 @@ pub struct ClassesOutput {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaskOutput {
+    /// Name of the output tensor that is read; decided from the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tensor: Option<String>,
     /// Names of the classes; from the file's metadata or `--labels` where empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// What turns raw values into probabilities before windows are blended.
     pub activation: Activation,
+}
+
+impl Output {
+    /// Name of the output tensor that the decoder reads, once it is decided.
+    pub fn tensor(&self) -> Option<&str> {
+        match self {
+            Self::Yolo(output) | Self::Yolox(output) => output.tensor.as_deref(),
+            Self::Classes(output) => output.tensor.as_deref(),
+            Self::Mask(output) => output.tensor.as_deref(),
+            Self::Tensors => None,
+        }
+    }
+
+    /// Names of the classes; empty for raw tensors, and in a spec that takes them from the file.
+    pub fn labels(&self) -> &[String] {
+        match self {
+            Self::Yolo(output) | Self::Yolox(output) => &output.labels,
+            Self::Classes(output) => &output.labels,
+            Self::Mask(output) => &output.labels,
+            Self::Tensors => &[],
+        }
+    }
 }
 
 /// What turns raw values into scores.
