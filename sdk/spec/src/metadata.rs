@@ -15,8 +15,10 @@ pub struct Metadata {
     pub labels: Vec<String>,
     /// `[height, width]` of the export.
     pub imgsz: Option<[usize; 2]>,
-    /// Whether NMS is inside the graph or not needed: `end2end`, or `nms` among the export's arguments.
-    pub end_to_end: bool,
+    /// Whether the one-to-one head was exported, which needs no NMS; absent before 8.4.
+    pub end2end: Option<bool>,
+    /// Whether NMS is inside the graph: `nms` among the export's arguments.
+    pub nms: Option<bool>,
     /// Number of input channels.
     pub channels: Option<usize>,
     /// The licence that the file declares.
@@ -46,7 +48,8 @@ impl Metadata {
             task: properties.get("task").cloned(),
             labels: value(properties, "names", labels)?.unwrap_or_default(),
             imgsz: value(properties, "imgsz", imgsz)?,
-            end_to_end: is_end_to_end(properties)?,
+            end2end: value(properties, "end2end", flag)?,
+            nms: value(properties, "args", |args| Ok(args.get("nms").and_then(|nms| flag(nms).ok())))?.flatten(),
             channels: value(properties, "channels", count)?,
             licence: properties.get("license").cloned(),
         }))
@@ -107,10 +110,11 @@ fn count(literal: &Literal) -> Result<usize, String> {
     literal.as_int().and_then(|v| usize::try_from(v).ok()).ok_or_else(|| "expected a count".to_owned())
 }
 
-fn is_end_to_end(properties: &BTreeMap<String, String>) -> Result<bool, MetadataError> {
-    let end2end = value(properties, "end2end", |literal| Ok(*literal == Literal::Bool(true)))?;
-    let nms = value(properties, "args", |args| Ok(args.get("nms") == Some(&Literal::Bool(true))))?;
-    Ok(end2end.unwrap_or(false) || nms.unwrap_or(false))
+fn flag(literal: &Literal) -> Result<bool, String> {
+    match literal {
+        Literal::Bool(value) => Ok(*value),
+        _ => Err("expected True or False".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -136,13 +140,14 @@ mod tests {
             task: Some("detect".into()),
             labels: vec!["cow".into(), "bull".into()],
             imgsz: Some([480, 640]),
-            end_to_end: true,
+            end2end: Some(true),
+            nms: Some(false),
             channels: Some(3),
             licence: None,
         };
         assert_eq!(read, Ok(Some(expected)));
         let nms = Metadata::read(&properties(&[("stride", "32"), ("args", "{'nms': True}")]));
-        assert!(nms.unwrap().unwrap().end_to_end);
+        assert_eq!(nms.unwrap().unwrap().nms, Some(true));
         assert_eq!(Metadata::read(&properties(&[("author", "somebody")])), Ok(None));
     }
 
