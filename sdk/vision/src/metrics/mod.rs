@@ -1,0 +1,19 @@
+//! How good answers are, by the rules that published figures follow.
+//!
+//! - [`DetectionMetrics`]: COCO average precision, precision and recall.
+//! - [`TopK`], [`MultiLabelAp`]: classification.
+//! - [`Confusion`]: IoU, Dice and pixel accuracy of masks.
+
+mod classes;
+mod detection;
+mod masks;
+
+pub use classes::{MultiLabelAp, TopK, average_precision};
+pub use detection::{DetectionMetrics, DetectionScores, Truth};
+pub use masks::{Confusion, MaskError};
+
+/// The mean of what is there; none of nothing.
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0u32), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
+}
