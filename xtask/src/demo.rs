@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::farsight::{Farsight, number, target_folder, text};
 use crate::setup::{self, Ready};
-use crate::{assets, cache};
+use crate::{assets, cache, workspace};
 
 /// Pictures of the pasture to draw boxes on.
 const PICTURES: usize = 6;
@@ -145,8 +145,11 @@ fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(all.iter().step_by(all.len().div_ceil(PICTURES).max(1)).cloned().collect())
 }
 
+/// The files of a folder, one a line, as seen from the workspace.
 fn files(folder: &Path) -> Result<String> {
-    let files: Vec<String> = list(folder)?.iter().map(|path| path.display().to_string()).collect();
+    let workspace = workspace();
+    let seen = |path: &PathBuf| path.strip_prefix(&workspace).unwrap_or(path).display().to_string();
+    let files: Vec<String> = list(folder)?.iter().map(seen).collect();
     Ok(files.join("\n              "))
 }
 

@@ -53,12 +53,13 @@ impl Python {
         Some(Python { program, version: (lines.next()?.parse().ok()?, lines.next()?.parse().ok()?) })
     }
 
-    /// Fetches the one wheel that `pins` (a requirements file with hashes) names into `folder`, the
-    /// one for Python 3.12 where it has kinds, so that the pinned hash does not depend on this Python.
+    /// Fetches the one wheel that `pins` (a requirements file with hashes) names into `folder`. It is
+    /// always the one for Python 3.11, which all the pinned ones have, so that a pinned hash does not
+    /// depend on this Python: we only unpack it.
     pub(crate) fn fetch_wheel(&self, pins: &Path, folder: &Path) -> Result<PathBuf> {
         let platform = format!("manylinux_2_28_{}", std::env::consts::ARCH);
         let mut pip = self.pip("download")?;
-        pip.args(["--no-deps", "--python-version", "3.12", "--platform", &platform, "--dest"]).arg(folder);
+        pip.args(["--no-deps", "--python-version", "3.11", "--platform", &platform, "--dest"]).arg(folder);
         pip.arg("--requirement").arg(pins);
         process::quietly(&mut pip).with_context(|| cannot_fetch(pins))?;
         let entry = folder.read_dir()?.next().context("pip downloaded nothing")?;
