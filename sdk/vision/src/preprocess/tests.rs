@@ -1,6 +1,6 @@
 //! The two instruction sets agree, and what makes no sense is refused.
 
-use farsight_spec::{Layout, Normalise};
+use farsight_spec::{Align, Layout, Normalise};
 
 use super::*;
 use crate::frame::Yuv;
