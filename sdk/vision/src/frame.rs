@@ -253,7 +253,9 @@ pub enum FrameError {
         expected: usize,
     },
     /// The format has another number of planes.
-    #[error("{format:?} has {expected} plane(s), not {found}; use Frame::packed for one, Frame::biplanar for two")]
+    #[error(
+        "{format:?} has {expected} plane(s), not {found}; use Frame::packed for one, Frame::biplanar for two"
+    )]
     Planes {
         /// The format asked for.
         format: PixelFormat,
@@ -287,7 +289,11 @@ mod tests {
             ("two planes", Frame::packed(nv12, 4, 4, 4, &bytes), Some("2 plane(s)")),
             ("one plane", Frame::biplanar(yuyv, 4, 4, &bytes, 4, &bytes, 4), Some("1 plane(s)")),
             ("odd 4:2:0 height", Frame::biplanar(nv12, 4, 3, &bytes, 4, &bytes, 4), Some("must be even")),
-            ("short chroma", Frame::biplanar(nv12, 4, 4, &bytes, 4, &bytes[..7], 4), Some("chroma plane has 7")),
+            (
+                "short chroma",
+                Frame::biplanar(nv12, 4, 4, &bytes, 4, &bytes[..7], 4),
+                Some("chroma plane has 7"),
+            ),
             ("two planes fit", Frame::biplanar(nv12, 4, 4, &bytes[..16], 4, &bytes[..8], 4), None),
         ];
         for (name, result, expected) in cases {

@@ -1,5 +1,7 @@
 //! Tensors equal those that OpenCV, Pillow and numpy make (`tests/reference/resize.py`), bit for bit.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // the lints spare test functions, not their helpers
+
 use farsight_spec::FrameInput;
 use farsight_vision::{Frame, FramePreprocess, PixelFormat, Yuv};
 use serde::Deserialize;

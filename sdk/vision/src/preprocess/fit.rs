@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn torchvision_rounding() {
-        // (frame, size, crop_fraction) → (scaled, offset), by the formulas of torchvision 0.24 `functional.py`.
+        // (frame, size, crop_fraction) → (scaled, offset), by torchvision's formulas.
         let cases = [
             (([480, 640], 224, 0.875), ([256, 341], [-16, -58])),
             (([427, 640], 224, 0.875), ([256, 383], [-16, -80])),

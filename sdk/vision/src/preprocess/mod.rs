@@ -9,7 +9,7 @@ mod normalise;
 
 use std::ops::Range;
 
-use farsight_spec::{Align, Channels, Filter, FrameInput, Resize};
+use farsight_spec::{Channels, Filter, FrameInput, Resize};
 
 use crate::frame::{Frame, PixelFormat};
 use crate::geometry::Geometry;
@@ -95,7 +95,7 @@ impl FramePreprocess {
     ///
     /// # Errors
     /// Where `tensor` has another length.
-    pub fn run(&mut self, frame: &Frame, tensor: &mut [f32]) -> Result<Geometry, PreprocessError> {
+    pub fn run(&mut self, frame: &Frame<'_>, tensor: &mut [f32]) -> Result<Geometry, PreprocessError> {
         let expected = self.normaliser.len();
         if tensor.len() != expected {
             return Err(PreprocessError::TensorLength { found: tensor.len(), expected });
@@ -137,7 +137,7 @@ impl Plan {
     fn new(resize: &Resize, colors: Colors, input: [usize; 2], frame: &Frame) -> Self {
         let geometry = fit::fit(resize, [frame.height(), frame.width()], input);
         let filter = match resize {
-            Resize::Letterbox { align: Align::Center | Align::TopLeft, .. } => Filter::OpencvLinear,
+            Resize::Letterbox { .. } => Filter::OpencvLinear,
             Resize::Stretch { filter } | Resize::CenterCrop { filter, .. } => *filter,
         };
         let [(rows, wanted_rows), (columns, wanted_columns)] = [0, 1].map(|axis| covered(&geometry, axis));

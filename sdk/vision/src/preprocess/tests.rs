@@ -1,6 +1,6 @@
 //! The two instruction sets agree, and what makes no sense is refused.
 
-use farsight_spec::{Layout, Normalise};
+use farsight_spec::{Align, Layout, Normalise};
 
 use super::*;
 use crate::frame::Yuv;
@@ -11,7 +11,11 @@ fn input(size: [usize; 2], resize: Resize) -> FrameInput {
         layout: Some(Layout::Nchw),
         channels: Channels::Rgb,
         resize,
-        normalise: Normalise { divide: 255.0, mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] },
+        normalise: Normalise {
+            divide: 255.0,
+            mean: vec![0.485, 0.456, 0.406],
+            std: vec![0.229, 0.224, 0.225],
+        },
     }
 }
 
@@ -107,7 +111,10 @@ fn what_makes_no_sense_is_refused() {
         (|i| i.normalise.std = vec![1.0, 0.0, 1.0], "input.normalise.std contains 0"),
         (|i| i.normalise.divide = 0.0, "input.normalise.divide contains 0"),
         (|i| i.normalise.divide = f64::NAN, "input.normalise.divide contains NaN"),
-        (|i| i.resize = Resize::CenterCrop { crop_fraction: 0.0, filter: Filter::PilBilinear }, "crop_fraction"),
+        (
+            |i| i.resize = Resize::CenterCrop { crop_fraction: 0.0, filter: Filter::PilBilinear },
+            "crop_fraction",
+        ),
         (|i| i.resize = Resize::CenterCrop { crop_fraction: f64::NAN, filter: Filter::PilBilinear }, "NaN"),
     ];
     for (change, expected) in cases {

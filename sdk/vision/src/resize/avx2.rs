@@ -76,13 +76,7 @@ impl Avx2 {
 
     /// Blends neighbours of a source row and says how many output columns were done, from the first on.
     /// Those near the end of the row are left to the portable loop, since loads here read past a pixel.
-    pub(super) fn blend_columns(
-        self,
-        lanes: Lanes,
-        row: &[u8],
-        columns: &Columns,
-        out: &mut [i16],
-    ) -> usize {
+    pub(super) fn blend_columns(self, lanes: Lanes, row: &[u8], columns: &Columns, out: &mut [i16]) -> usize {
         // SAFETY: `self` proves AVX2.
         unsafe { blend_columns(lanes, row, columns, out) }
     }

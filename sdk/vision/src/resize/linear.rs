@@ -108,7 +108,8 @@ impl Columns {
             (index, _) if index as usize >= from - 1 => (from - 1, [ONE, 0]),
             (index, fraction) => (index as usize, weights(fraction)),
         });
-        let (offsets, weights) = taps.map(|(index, [l, r])| ((index * step) as u32, [l, r, l, r, l, r, l, r])).unzip();
+        let (offsets, weights) =
+            taps.map(|(index, [l, r])| ((index * step) as u32, [l, r, l, r, l, r, l, r])).unzip();
         Self { offsets, weights }
     }
 }

@@ -53,7 +53,7 @@ impl Resizer {
         match filter {
             _ if scale.from == scale.to => Self::Copy(scale),
             Filter::OpencvLinear => Self::Linear(linear::Linear::new(&scale, lanes)),
-            Filter::PilBilinear => Self::Pil(pil::Pil::new(&scale)),
+            Filter::PilBilinear => Self::Pil(pil::Pil::new(&scale, lanes)),
         }
     }
 

@@ -30,14 +30,18 @@ impl Lanes {
 
     /// Copies pixels to [`PIXEL`] bytes each.
     pub(crate) fn expand(self, pixels: &[u8], out: &mut [u8]) {
-        for (pixel, out) in pixels.chunks_exact(self.step).zip(out.as_chunks_mut::<PIXEL>().0) {
-            *out = self.pixel(pixel);
+        match self.step {
+            1 => self.expand_from::<1>(pixels, out),
+            3 => self.expand_from::<3>(pixels, out),
+            _ => self.expand_from::<PIXEL>(pixels, out),
         }
     }
 
-    fn pixel(self, pixel: &[u8]) -> [u8; PIXEL] {
-        let [red, green, blue] = self.order.map(|lane| pixel[lane]);
-        [red, green, blue, 0]
+    fn expand_from<const STEP: usize>(self, pixels: &[u8], out: &mut [u8]) {
+        for (pixel, out) in pixels.as_chunks::<STEP>().0.iter().zip(out.as_chunks_mut::<PIXEL>().0) {
+            let [red, green, blue] = self.order.map(|lane| pixel[lane]);
+            *out = [red, green, blue, 0];
+        }
     }
 }
 
