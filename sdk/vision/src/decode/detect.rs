@@ -37,7 +37,8 @@ pub struct DetectDecoder {
     /// `[rows, columns]` of the tensor.
     axes: [usize; 2],
     conf: f32,
-    iou: f32,
+    /// The IoU limit as the reference's comparison sees it.
+    limit: f32,
     max_det: usize,
     agnostic: bool,
     /// Column, row and stride of every anchor; for `Grid` only.
@@ -74,7 +75,7 @@ impl DetectDecoder {
             layout,
             axes,
             conf: 0.0,
-            iou: 0.0,
+            limit: 0.0,
             max_det: 1,
             agnostic: output.agnostic,
             cells: cells(layout, shape, input, anchors)?,
@@ -104,7 +105,9 @@ impl DetectDecoder {
     /// # Errors
     /// If it is outside that range.
     pub fn set_iou(&mut self, iou: f32) -> Result<()> {
-        self.iou = check_fraction("iou", iou)?;
+        let iou = check_fraction("iou", iou)?;
+        // NumPy compares an f32 with a Python number in f32, torchvision in f64.
+        self.limit = if self.layout == YoloLayout::Grid { iou } else { f64_limit(iou) };
         Ok(())
     }
 
@@ -170,8 +173,7 @@ impl DetectDecoder {
     fn rule(&self) -> Rule {
         let grid = self.layout == YoloLayout::Grid;
         Rule {
-            // NumPy compares an f32 with a Python number in f32, torchvision in f64.
-            limit: if grid { self.iou } else { f64_limit(self.iou) },
+            limit: self.limit,
             border: if grid { 1.0 } else { 0.0 },
             classes: match (self.agnostic, grid) {
                 (true, _) => Classes::Together,
