@@ -69,7 +69,7 @@ PLACES = {
     "place-geographic": {"crs": "EPSG:4326", "transform": Affine(0.001, 0, 11.5, 0, -0.001, 48.25)},
     "place-rotated": {"transform": ROTATED},
     "place-custom": {"crs": LOCAL},
-    "place-none": {"crs": None, "transform": Affine.identity()},
+    "place-none": {"crs": None, "transform": None},
     "place-point": {"area_or_point": "Point"},
 }
 NODATA = {"nodata-0-u16": ("uint16", 0), "nodata-minus-i16": ("int16", -9999), "nodata-nan-f32": ("float32", float("nan")),

@@ -96,7 +96,7 @@ pub(crate) struct Cache {
     bytes: usize,
     /// Counts uses; the block used last has the highest number.
     clock: u64,
-    blocks: HashMap<Block, (u64, Arc<[u8]>)>,
+    blocks: HashMap<Block, (u64, Arc<Vec<u8>>)>,
     by_use: BTreeMap<u64, Block>,
 }
 
@@ -111,7 +111,7 @@ impl Cache {
         self.shrink_to(budget);
     }
 
-    pub(crate) fn get(&mut self, block: &Block) -> Option<Arc<[u8]>> {
+    pub(crate) fn get(&mut self, block: &Block) -> Option<Arc<Vec<u8>>> {
         let (used, data) = self.blocks.get_mut(block)?;
         self.by_use.remove(used);
         self.clock += 1;
@@ -121,7 +121,7 @@ impl Cache {
     }
 
     /// Keeps a block that is not inside yet; one larger than the budget is not kept.
-    pub(crate) fn insert(&mut self, block: Block, data: Arc<[u8]>) {
+    pub(crate) fn insert(&mut self, block: Block, data: Arc<Vec<u8>>) {
         if data.len() > self.budget {
             return;
         }

@@ -1,4 +1,7 @@
 //! The XML that GDAL keeps in TIFF tag 42112: `<GDALMetadata><Item name= sample= role=>value</Item>…`.
+//!
+//! GDAL escapes values twice and unescapes them twice (`frmts/gtiff/geotiff.cpp: AppendMetadataItem`); so does
+//! this.
 
 use std::fmt::Write;
 
@@ -26,7 +29,7 @@ pub(crate) fn parse(xml: &str) -> Vec<Item> {
         rest = &rest[end + 1..];
         if !empty {
             let Some(close) = rest.find("</Item>") else { break };
-            item.value = unescape(&rest[..close]);
+            item.value = unescape(&unescape(&rest[..close]));
             rest = &rest[close..];
         }
         items.push(item);
@@ -39,7 +42,7 @@ pub(crate) fn write(items: &[(String, &str)]) -> String {
     let mut xml = String::from("<GDALMetadata>\n");
     for (name, value) in items {
         // Writing to a string cannot fail.
-        let _ = writeln!(xml, "  <Item name=\"{}\">{}</Item>", escape(name), escape(value));
+        let _ = writeln!(xml, "  <Item name=\"{}\">{}</Item>", escape(name), escape(&escape(value)));
     }
     xml + "</GDALMetadata>\n"
 }
@@ -141,7 +144,7 @@ mod tests {
     fn reads_what_gdal_writes() {
         let rows: &[(&str, Vec<Item>)] = &[
             (
-                "<GDALMetadata>\n  <Item name=\"DESCRIPTION\" sample=\"1\" role=\"description\">B02 &amp; x</Item>\n",
+                "<GDALMetadata>\n  <Item name=\"DESCRIPTION\" sample=\"1\" role=\"description\">B02 &amp;amp; x</Item>\n",
                 vec![item("DESCRIPTION", Some(1), "description", "B02 & x")],
             ),
             ("<Item name='a&#x3b1;&#946;'>1 &lt; 2</Item>", vec![item("aαβ", None, "", "1 < 2")]),

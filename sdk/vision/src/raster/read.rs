@@ -179,7 +179,7 @@ impl Raster {
     }
 
     /// A decoded block, from the cache or the file.
-    fn block(&mut self, block: Block) -> Result<Arc<[u8]>, RasterError> {
+    fn block(&mut self, block: Block) -> Result<Arc<Vec<u8>>, RasterError> {
         if let Some(data) = self.cache.get(&block) {
             return Ok(data);
         }
@@ -189,7 +189,7 @@ impl Raster {
             column: block.start[1],
             found: error.to_string(),
         })?;
-        let data: Arc<[u8]> = data.into();
+        let data = Arc::new(data);
         self.cache.insert(block, data.clone());
         Ok(data)
     }
