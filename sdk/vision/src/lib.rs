@@ -1,20 +1,16 @@
 //! Pixels in, tensors out, and back. Knows nothing of ONNX Runtime.
 
-mod decode;
-mod frame;
 mod geometry;
-mod metrics;
-mod nms;
-mod preprocess;
-mod resize;
+#[cfg(feature = "rasters")]
+mod raster;
+mod tiles;
 
-pub use decode::{
-    ClassScore, ClassesDecoder, DecodeError, DetectDecoder, Detection, LayoutError, LayoutHints, MaskDecoder,
-    NOT_SEEN, YoloOutput, yolo_layout,
-};
-pub use frame::{Frame, FrameError, PixelFormat, Yuv, YuvMatrix, YuvRange};
 pub use geometry::Geometry;
-pub use metrics::{
-    Confusion, DetectionMetrics, DetectionScores, MaskError, MultiLabelAp, TopK, Truth, average_precision,
+#[cfg(feature = "rasters")]
+pub use raster::{
+    BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, Raster, RasterError, RasterInfo,
+    RasterNormalise, nodata_mask,
 };
-pub use preprocess::{FramePreprocess, PreprocessError};
+pub use tiles::{
+    Blender, FinishedRow, TileError, TilePlan, Window, argmax_row, read_padded_window, source_index,
+};

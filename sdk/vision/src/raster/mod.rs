@@ -1,0 +1,27 @@
+//! Georeferenced rasters (GeoTIFF): windows in, masks out, in bounded memory.
+//!
+//! - [`Raster`]: a file opened for reading in windows, band first, as f32.
+//! - [`RasterInfo`]: its size, bands, nodata value and [`Georeference`].
+//! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects.
+//! - [`MaskWriter`]: a mask with the coordinates of the raster it was made from.
+//!
+//! The format itself is the crates `tiff-reader` and `tiff-writer`: they hand out samples as they are stored
+//! (no colour conversion, every extra band, sparse blocks as zeros) and check sizes before they allocate.
+
+mod bands;
+mod blocks;
+mod error;
+mod gdal_metadata;
+mod georeference;
+mod info;
+mod mask;
+mod normalise;
+mod read;
+
+pub use bands::{BandChoice, BandMatch};
+pub use error::RasterError;
+pub use georeference::Georeference;
+pub use info::{BandInfo, RasterInfo};
+pub use mask::{MaskSettings, MaskWriter};
+pub use normalise::{RasterNormalise, nodata_mask};
+pub use read::Raster;
