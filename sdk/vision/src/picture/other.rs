@@ -1,0 +1,86 @@
+//! PNG, BMP, TIFF and WebP, through the `image` crate, with OpenCV's way from any samples to 8-bit RGB.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+use image::error::ImageError;
+use image::{ColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use super::error::{corrupt, truncated, unsupported};
+use super::{Picture, PictureError, checked_size};
+
+/// Memory a decoder may use beside two times the picture itself (a strip, a palette, metadata).
+const SLACK: u64 = 64 << 20;
+
+/// Decodes a file of this format; the second value is its EXIF orientation, 1..=8.
+pub(super) fn decode(
+    path: &Path,
+    reader: BufReader<File>,
+    format: ImageFormat,
+    start: &[u8],
+) -> Result<(Picture, u8), PictureError> {
+    let name = name_of(format);
+    let told = |error| told(path, name, error);
+    let mut reader = ImageReader::with_format(reader, format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(SLACK);
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder().map_err(told)?;
+    let (width, height) = decoder.dimensions();
+    let (width, height) = checked_size(path, width.into(), height.into())?;
+    limits.max_alloc = Some(2 * decoder.total_bytes() + SLACK);
+    decoder.set_limits(limits).map_err(told)?;
+    let color = decoder.color_type();
+    let orientation = decoder.orientation().map_err(told)?.to_exif();
+    let mut samples = vec![0; usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX)];
+    decoder.read_image(&mut samples).map_err(told)?;
+    let rgb = to_rgb(samples, color).ok_or_else(|| unsupported(path, name, format!("its samples are {color:?}")))?;
+    Ok((Picture { width, height, rgb }, orientation))
+}
+
+/// Samples of any colour type to RGB8; `None` for those that are not colours (floating point).
+fn to_rgb(samples: Vec<u8>, color: ColorType) -> Option<Vec<u8>> {
+    // The upper half of 16 bits, which the decoders store in this machine's order.
+    let high = usize::from(cfg!(target_endian = "little"));
+    Some(match color {
+        ColorType::Rgb8 => samples,
+        ColorType::Rgba8 => pick(&samples, 4, [0, 1, 2]),
+        ColorType::L8 => pick(&samples, 1, [0; 3]),
+        ColorType::La8 => pick(&samples, 2, [0; 3]),
+        ColorType::Rgb16 => pick(&samples, 6, [high, 2 + high, 4 + high]),
+        ColorType::Rgba16 => pick(&samples, 8, [high, 2 + high, 4 + high]),
+        ColorType::L16 => pick(&samples, 2, [high; 3]),
+        ColorType::La16 => pick(&samples, 4, [high; 3]),
+        _ => return None,
+    })
+}
+
+/// Three bytes of every pixel.
+fn pick(samples: &[u8], pixel: usize, at: [usize; 3]) -> Vec<u8> {
+    samples.chunks_exact(pixel).flat_map(|p| at.map(|i| p[i])).collect()
+}
+
+fn name_of(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Png => "PNG",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Tiff => "TIFF",
+        _ => "WebP",
+    }
+}
+
+fn told(path: &Path, format: &'static str, error: ImageError) -> PictureError {
+    match &error {
+        _ if ends_early(&error) => truncated(path, format),
+        ImageError::Unsupported(reason) => unsupported(path, format, reason),
+        _ => corrupt(path, format, &error),
+    }
+}
+
+/// Whether an end of file is at the bottom of an error.
+fn ends_early(error: &(dyn Error + 'static)) -> bool {
+    let at_end = |e: &io::Error| e.kind() == io::ErrorKind::UnexpectedEof;
+    error.downcast_ref().is_some_and(at_end) || error.source().is_some_and(ends_early)
+}
