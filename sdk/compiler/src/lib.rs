@@ -1,3 +1,29 @@
 //! Passes from a source model to a verified bundle, and the report.
+//!
+//! [`compile`] is one straight line: read the source, resolve the spec from what the file says, run the
+//! passes, verify against the source model, write the bundle. Each of these steps has its own file.
+
+mod error;
+mod evaluate;
+mod generate;
+mod job;
+mod latency;
+mod memory;
+mod report;
+mod resolve;
+mod self_test;
+mod source;
+mod verify;
 
 pub mod data;
+pub mod passes;
+
+pub use error::CompileError;
+pub use evaluate::{Agreement, Measure, Scores, agreement, evaluate};
+pub use generate::fill_inputs;
+pub use job::{Job, Progress, compile};
+pub use latency::{Latency, interleave, median};
+pub use memory::peak_rss_mb;
+pub use report::{Accuracy, PassEntry, Report};
+pub use self_test::{SelfTestResult, run_self_test};
+pub use source::Source;

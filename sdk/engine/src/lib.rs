@@ -17,6 +17,7 @@ mod error;
 mod evaluate;
 mod find;
 mod library;
+mod machine;
 mod probe;
 #[cfg(feature = "profile")]
 mod profile;
@@ -32,6 +33,7 @@ pub use error::{EngineError, Result};
 pub use evaluate::{describe, evaluate};
 pub use find::{Candidate, Place, cache_folder, search};
 pub use library::Library;
+pub use machine::{cpu_features, cpu_name, host_triple};
 pub use probe::OLDEST_VERSION;
 #[cfg(feature = "profile")]
 pub use profile::{NodeTime, nodes_by_provider, profile_run};

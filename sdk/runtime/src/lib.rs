@@ -1,1 +1,42 @@
 //! The device library: a bundle in, boxes, labels or a mask out.
+//!
+//! ```no_run
+//! use farsight::{Answer, Frame, Pipeline};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut pipeline = Pipeline::open("cows.farsight")?;
+//! let pixels = vec![0; 1920 * 1080 * 3];
+//! let frame = Frame::rgb8(1920, 1080, &pixels)?;
+//! if let Answer::Detections(cows) = pipeline.run(&frame)? {
+//!     for cow in cows {
+//!         println!("{:.2} {:?}", cow.score, cow.bbox);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A pipeline is `Send` but not `Sync`: one a thread. After the first frame of a size, a run allocates
+//! nothing of its own.
+
+mod error;
+mod mask;
+mod options;
+mod pipeline;
+#[cfg(feature = "rasters")]
+mod raster;
+mod stage;
+mod times;
+
+pub use error::Error;
+pub use mask::Mask;
+pub use options::Options;
+pub use pipeline::{Answer, Pipeline};
+#[cfg(feature = "rasters")]
+pub use raster::{MASK_NODATA, RasterAnswer, RasterProgress};
+pub use times::Times;
+
+pub use farsight_bundle::{Bundle, BundleError, Open};
+pub use farsight_engine::{EngineError, Library};
+pub use farsight_spec::{ElementType, ModelSpec, Target, Task, TensorInfo};
+pub use farsight_vision::{ClassScore, Detection, Frame, Geometry, PixelFormat};

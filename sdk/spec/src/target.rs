@@ -120,6 +120,16 @@ pub struct Memory {
     pub budget_mb: usize,
 }
 
+impl Target {
+    /// The profile with its triple in place of `host`.
+    pub fn on_host(mut self, triple: &str) -> Self {
+        if self.triple == "host" {
+            triple.clone_into(&mut self.triple);
+        }
+        self
+    }
+}
+
 impl OrtBuild {
     /// The minor number of the oldest version: 17 of `"1.17"`.
     pub fn oldest_minor(&self) -> u32 {

@@ -1,0 +1,228 @@
+//! `farsight run`: a bundle on pictures, folders, rasters or tensors; one bad input does not stop the others.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use farsight::{Answer, Bundle, Open, Options, Pipeline, Times};
+use farsight_spec::Input;
+use serde_json::{Map, Value, json};
+
+use crate::Context;
+use crate::failure::Failure;
+use crate::progress::Bar;
+use crate::{draw, inputs, npy};
+
+mod frame;
+mod raster;
+mod tensors;
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:
+  farsight run cows.farsight barn/*.jpg --save out/
+  farsight run clouds.farsight scene.tif --save out/ --json")]
+pub(crate) struct Arguments {
+    /// The bundle
+    bundle: PathBuf,
+    /// Pictures, folders, rasters (GeoTIFF) or tensors (.npy), as the model takes them
+    #[arg(required = true)]
+    inputs: Vec<PathBuf>,
+    /// Write pictures with the answers drawn, masks and tensors into this folder
+    #[arg(long, value_name = "DIR")]
+    save: Option<PathBuf>,
+    /// Keep boxes that score more than this, 0 to 1
+    #[arg(long, value_name = "X", value_parser = share)]
+    conf: Option<f32>,
+    /// NMS drops a box that overlaps a better one by more than this, 0 to 1
+    #[arg(long, value_name = "X", value_parser = share)]
+    iou: Option<f32>,
+    /// Threads of the session
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// Run a bundle that was made for another target
+    #[arg(long)]
+    any_target: bool,
+}
+
+/// A threshold between 0 and 1.
+pub(crate) fn share(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 1".to_owned()),
+    }
+}
+
+/// `farsight run`: exit status 1 if any input failed.
+pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, Failure> {
+    let options = Options {
+        library: context.onnxruntime.clone(),
+        threads: arguments.threads.map(|threads| threads as usize),
+        any_target: arguments.any_target,
+        conf: arguments.conf,
+        iou: arguments.iou,
+        max_det: None,
+    };
+    let bundle = Bundle::open(&arguments.bundle, Open::Memory)?;
+    let mut pipeline = Pipeline::from_bundle(&bundle, &options)?;
+    drop(bundle);
+    let files = inputs::expand(&arguments.inputs, &pipeline.spec().input)?;
+    if let Some(folder) = &arguments.save {
+        std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, error))?;
+    }
+    let names = SaveNames::new(arguments.save.as_deref(), &files);
+    let mut failed = 0;
+    for (index, file) in files.iter().enumerate() {
+        match one(&mut pipeline, file, &names.of(index)) {
+            Ok(entry) => {
+                let text = entry_text(&entry);
+                context.output.entry(entry, || text);
+            }
+            Err(failure) => {
+                failed += 1;
+                let failure = failure.of_file(file);
+                eprintln!("farsight: {}", failure.message);
+                if context.output.json {
+                    let error = json!({"kind": failure.kind, "message": failure.message});
+                    context.output.entry(json!({"input": file, "error": error}), String::new);
+                }
+            }
+        }
+    }
+    if failed > 0 && files.len() > 1 {
+        eprintln!("farsight: {failed} of {} inputs failed", files.len());
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn one(pipeline: &mut Pipeline, file: &Path, save: &Option<PathBuf>) -> Result<Value, Failure> {
+    match &pipeline.spec().input {
+        Input::Frame(_) => frame::run(pipeline, file, save.as_deref()),
+        Input::Raster(_) => raster::run(pipeline, file, save.as_deref()),
+        Input::Tensors => tensors::run(pipeline, file, save.as_deref()),
+    }
+}
+
+/// What every entry begins with.
+fn entry(pipeline: &Pipeline, file: &Path, [height, width]: [usize; 2], times: Times) -> Map<String, Value> {
+    let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+    let mut entry = Map::new();
+    entry.insert("input".to_owned(), json!(file));
+    entry.insert("task".to_owned(), json!(pipeline.task()));
+    entry.insert("width".to_owned(), json!(width));
+    entry.insert("height".to_owned(), json!(height));
+    entry.insert(
+        "ms".to_owned(),
+        json!({"pre": ms(times.pre), "infer": ms(times.infer), "post": ms(times.post), "total": ms(times.total())}),
+    );
+    entry
+}
+
+/// Labels of a mask with their pixels, and their area where a pixel has one.
+fn mask_labels(pipeline: &Pipeline, pixels: &[u64], pixel_area: Option<f64>) -> Vec<Value> {
+    pixels
+        .iter()
+        .enumerate()
+        .map(|(class, &pixels)| {
+            let mut label = json!({"label": pipeline.label(class), "class": class, "pixels": pixels});
+            if let Some(area) = pixel_area {
+                label["area_m2"] = json!(area * pixels as f64);
+            }
+            label
+        })
+        .collect()
+}
+
+/// Where the results of each input go: `DIR/STEM`, with a number where two inputs share a stem.
+struct SaveNames(Vec<Option<PathBuf>>);
+
+impl SaveNames {
+    fn new(folder: Option<&Path>, files: &[PathBuf]) -> Self {
+        let mut seen = std::collections::HashMap::new();
+        let mut name = |file: &PathBuf| {
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let count = seen.entry(stem.clone()).and_modify(|count| *count += 1).or_insert(1);
+            if *count == 1 { stem } else { format!("{stem}-{count}") }
+        };
+        Self(files.iter().map(|file| folder.map(|folder| folder.join(name(file)))).collect())
+    }
+
+    fn of(&self, index: usize) -> Option<PathBuf> {
+        self.0.get(index).cloned().flatten()
+    }
+}
+
+/// `STEM` + `.mask.tif`, whatever dots the stem has.
+fn with_suffix(stem: &Path, suffix: &str) -> PathBuf {
+    let mut name = stem.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn entry_text(entry: &Value) -> String {
+    let mut text = format!(
+        "{} ({}x{}, {:.1} ms)",
+        entry["input"].as_str().unwrap_or_default(),
+        entry["width"],
+        entry["height"],
+        entry["ms"]["total"].as_f64().unwrap_or(0.0)
+    );
+    let list = |key: &str| entry[key].as_array().cloned();
+    if let Some(found) = list("detections") {
+        text.push_str(&format!(": {} found", found.len()));
+        for d in found {
+            let corners: Vec<String> = d["box"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|v| format!("{:.1}", v.as_f64().unwrap_or(0.0)))
+                .collect();
+            text.push_str(&format!(
+                "\n  {} {:.3} [{}]",
+                d["label"].as_str().unwrap_or_default(),
+                d["score"].as_f64().unwrap_or(0.0),
+                corners.join(", ")
+            ));
+        }
+    }
+    for class in list("classes").unwrap_or_default() {
+        text.push_str(&format!(
+            "\n  {} {:.4}",
+            class["label"].as_str().unwrap_or_default(),
+            class["score"].as_f64().unwrap_or(0.0)
+        ));
+    }
+    let labels = entry["mask"]["labels"].as_array().cloned().unwrap_or_default();
+    let all: f64 = labels.iter().filter_map(|label| label["pixels"].as_f64()).sum();
+    for label in &labels {
+        let pixels = label["pixels"].as_f64().unwrap_or(0.0);
+        if pixels > 0.0 {
+            let area = label["area_m2"].as_f64().map(|m2| format!(", {:.2} km²", m2 / 1e6)).unwrap_or_default();
+            text.push_str(&format!(
+                "\n  {} {:.2} %{area}",
+                label["label"].as_str().unwrap_or_default(),
+                100.0 * pixels / all
+            ));
+        }
+    }
+    for key in ["picture", "file"] {
+        for file in [&entry[key], &entry["mask"][key]] {
+            if let Some(file) = file.as_str() {
+                text.push_str(&format!("\n  → {file}"));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_of_the_same_name_do_not_overwrite_each_other() {
+        let files: Vec<PathBuf> = ["a/x.jpg", "b/x.png", "c/y.v2.jpg"].map(PathBuf::from).into();
+        let names = SaveNames::new(Some(Path::new("out")), &files);
+        let found: Vec<PathBuf> = (0..3).filter_map(|index| names.of(index)).collect();
+        assert_eq!(found, ["out/x", "out/x-2", "out/y.v2"].map(PathBuf::from));
+        assert_eq!(with_suffix(&found[2], ".png"), PathBuf::from("out/y.v2.png"));
+    }
+}

@@ -1,0 +1,117 @@
+//! Tensors as `.npy` files (NumPy's format), through the crate `npyz`.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::path::Path;
+
+use farsight_spec::ElementType;
+use npyz::{DType, NpyHeader, Order, WriteOptions, WriterBuilder};
+
+use crate::failure::Failure;
+
+/// A tensor out of a file: bytes in row-major order, little-endian.
+pub(crate) struct Tensor {
+    pub(crate) element: ElementType,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The types by numpy's names, little-endian.
+const TYPES: [(ElementType, &str); 12] = [
+    (ElementType::F16, "<f2"),
+    (ElementType::F32, "<f4"),
+    (ElementType::F64, "<f8"),
+    (ElementType::I8, "|i1"),
+    (ElementType::I16, "<i2"),
+    (ElementType::I32, "<i4"),
+    (ElementType::I64, "<i8"),
+    (ElementType::U8, "|u1"),
+    (ElementType::U16, "<u2"),
+    (ElementType::U32, "<u4"),
+    (ElementType::U64, "<u8"),
+    (ElementType::Bool, "|b1"),
+];
+
+/// Reads a tensor. The file's length is checked against its header before memory is taken.
+pub(crate) fn read(path: &Path) -> Result<Tensor, Failure> {
+    let wrong = |problem: String| Failure::new("npy", format!("{}: {problem}", path.display()));
+    let file = File::open(path).map_err(|error| Failure::io(path, error))?;
+    let size = file.metadata().map_err(|error| Failure::io(path, error))?.len();
+    let mut reader = BufReader::new(file);
+    let header = NpyHeader::from_reader(&mut reader)
+        .map_err(|error| wrong(format!("this is no .npy file ({error}); write it with numpy.save")))?;
+    let described = header.dtype().descr();
+    let element = TYPES
+        .iter()
+        .find(|(_, name)| described.trim_matches('\'') == *name)
+        .map(|(element, _)| *element)
+        .ok_or_else(|| wrong(format!("its type is {described}; expected little-endian numbers such as '<f4'")))?;
+    if header.order() != Order::C {
+        return Err(wrong("its order is Fortran's; save numpy.ascontiguousarray(x)".to_owned()));
+    }
+    let shape: Vec<usize> = header.shape().iter().map(|&length| length as usize).collect();
+    let length = shape
+        .iter()
+        .try_fold(element.size(), |bytes, &length| bytes.checked_mul(length))
+        .filter(|bytes| *bytes as u64 <= size)
+        .ok_or_else(|| wrong(format!("its header says shape {shape:?}, the file has {size} bytes")))?;
+    let mut bytes = vec![0; length];
+    reader.read_exact(&mut bytes).map_err(|_| wrong(format!("it is cut off: {length} bytes were expected")))?;
+    Ok(Tensor { element, shape, bytes })
+}
+
+/// Writes a tensor.
+pub(crate) fn write(path: &Path, element: ElementType, shape: &[usize], bytes: &[u8]) -> Result<(), Failure> {
+    let name = TYPES.iter().find(|(known, _)| *known == element).map_or("<f4", |(_, name)| *name);
+    let shape: Vec<u64> = shape.iter().map(|&length| length as u64).collect();
+    let write = || -> std::io::Result<()> {
+        let dtype = DType::new_scalar(name.parse().map_err(std::io::Error::other)?);
+        let file = std::io::BufWriter::new(File::create(path)?);
+        let options = WriteOptions::new_header_only().dtype(dtype).shape(&shape).writer(file);
+        let mut file = options.write_header_only()?;
+        file.write_all(bytes)?;
+        file.flush()
+    };
+    write().map_err(|error| Failure::io(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        let values: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        write(&path, ElementType::F32, &[1, 2], &values).unwrap();
+        let tensor = read(&path).unwrap();
+        assert_eq!((tensor.element, tensor.shape, tensor.bytes), (ElementType::F32, vec![1, 2], values));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        let header = |descr: &str, order: &str, shape: &str| {
+            let mut text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
+            text.push_str(&" ".repeat((64 - (text.len() + 11) % 64) % 64));
+            text.push('\n');
+            let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+            bytes.extend((text.len() as u16).to_le_bytes());
+            bytes.extend(text.into_bytes());
+            bytes
+        };
+        for (bytes, part) in [
+            (b"hello".to_vec(), "no .npy file"),
+            (header(">f4", "False", "(1,)"), "type"),
+            (header("<f4", "True", "(1, 1)"), "Fortran"),
+            (header("<f4", "False", "(1000000, 1000000)"), "shape"),
+            (header("<f4", "False", "(20,)"), "cut off"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let message = read(&path).err().unwrap().message;
+            assert!(message.contains(part) && message.contains("x.npy"), "{part}: {message}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What goes to standard output: JSON for machines or text for people, never both.
+
+use std::io::Write;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// Number of the JSON documents' form.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// Where results go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    /// JSON and nothing else.
+    pub(crate) json: bool,
+}
+
+impl Output {
+    /// A whole document: as JSON, or as `text` makes it.
+    pub(crate) fn document(&self, document: &impl Serialize, text: impl FnOnce() -> String) {
+        if self.json {
+            let value = serde_json::to_value(document).unwrap_or(Value::Null);
+            let pretty = serde_json::to_string_pretty(&with_schema(value)).unwrap_or_default();
+            self.line(&pretty);
+        } else {
+            self.line(text().trim_end());
+        }
+    }
+
+    /// One line of several: as JSON, or as `text` makes it.
+    pub(crate) fn entry(&self, entry: Value, text: impl FnOnce() -> String) {
+        if self.json {
+            self.line(&with_schema(entry).to_string());
+        } else {
+            self.line(text().trim_end());
+        }
+    }
+
+    /// A failed command: the message goes to standard error, with `--json` an error document to standard output.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        eprintln!("farsight: {}", failure.message);
+        if self.json {
+            let error = json!({"error": {"kind": failure.kind, "message": failure.message}});
+            self.line(&with_schema(error).to_string());
+        }
+    }
+
+    /// A reader that went away (`farsight … | head`) is no reason to fail.
+    fn line(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    }
+}
+
+fn with_schema(mut value: Value) -> Value {
+    if let Value::Object(object) = &mut value {
+        object.insert("schema".to_owned(), SCHEMA.into());
+    }
+    value
+}

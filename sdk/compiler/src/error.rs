@@ -1,0 +1,112 @@
+//! Why a compile fails.
+
+use std::path::PathBuf;
+
+use farsight_bundle::BundleError;
+use farsight_engine::EngineError;
+use farsight_graph::DocumentError;
+use farsight_spec::{MetadataError, SpecError};
+
+use crate::data::DataError;
+use crate::passes::PassError;
+
+/// Why a compile (or an evaluation) fails.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The source model cannot be read.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The source model's metadata cannot be read.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// A spec, profile or recipe is wrong.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The spec leaves something open that the file does not tell.
+    #[error("{0}")]
+    Unresolved(String),
+    /// A pass failed.
+    #[error("pass `{pass}`: {error}")]
+    Pass {
+        /// The pass.
+        pass: &'static str,
+        /// What it said.
+        error: PassError,
+    },
+    /// ONNX Runtime.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The pipeline.
+    #[error(transparent)]
+    Pipeline(#[from] farsight::Error),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The compiled model loses more than the budget allows.
+    #[error(
+        "{metric} fell from {source_value:.4} to {compiled:.4}: a drop of {drop:.4}, and {budget:.4} is allowed \
+         ({samples} samples). --max-drop {fits:.4} would have fitted; --precision keep loses nothing"
+    )]
+    TooMuchLost {
+        /// The measure.
+        metric: &'static str,
+        /// Its value for the source model.
+        source_value: f64,
+        /// Its value for the compiled model.
+        compiled: f64,
+        /// What was lost.
+        drop: f64,
+        /// What may be lost.
+        budget: f64,
+        /// How many samples.
+        samples: usize,
+        /// A budget that would have fitted.
+        fits: f64,
+    },
+    /// The compiled model is slower than its source.
+    #[error(
+        "the compiled model is slower: {compiled_ms:.2} ms against {source_ms:.2} ms, ratio {ratio:.3} \
+         (95 % interval {:.3} to {:.3}). --force writes it all the same", interval[0], interval[1]
+    )]
+    Slower {
+        /// Median of the source model, milliseconds.
+        source_ms: f64,
+        /// Median of the compiled model, milliseconds.
+        compiled_ms: f64,
+        /// Median of the paired ratios.
+        ratio: f64,
+        /// Its 95 % interval.
+        interval: [f64; 2],
+    },
+    /// A file cannot be written.
+    #[error("{}: {reason}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl CompileError {
+    /// A short stable name of the kind of fault, for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Document(_) => "model",
+            Self::Metadata(_) => "metadata",
+            Self::Spec(_) => "spec",
+            Self::Unresolved(_) => "unresolved",
+            Self::Pass { .. } => "pass",
+            Self::Engine(error) => error.kind(),
+            Self::Pipeline(error) => error.kind(),
+            Self::Data(_) => "data",
+            Self::Bundle(error) => error.kind(),
+            Self::TooMuchLost { .. } => "accuracy",
+            Self::Slower { .. } => "slower",
+            Self::Write { .. } => "write",
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Compiling: one straight line from the source model to the bundle and its report.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use farsight::{Options, Pipeline};
+use farsight_bundle::Contents;
+use farsight_engine::{Library, Model, evaluate};
+use farsight_graph::{Document, Element};
+use farsight_spec::{ModelSpec, Precision, Provider, Recipe, Target};
+
+use crate::passes::{cut, fold, fp16_weights};
+use crate::report::{Accuracy, PassEntry};
+use crate::self_test::make_self_test;
+use crate::source::{Resolved, Source};
+use crate::verify::{Samples, verify};
+use crate::{CompileError, Latency, Report, generate, latency, memory};
+
+/// What to compile, and how.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The source model.
+    pub model: PathBuf,
+    /// The spec; from the file's metadata where it is not given.
+    pub spec: Option<ModelSpec>,
+    /// The target; `host` becomes the machine that compiles.
+    pub target: Target,
+    /// Names of the classes, in place of the file's.
+    pub labels: Option<Vec<String>>,
+    /// A recipe, in place of the spec's.
+    pub recipe: Option<Recipe>,
+    /// Precision, in place of the recipe's.
+    pub precision: Option<Precision>,
+    /// Greatest drop, in place of the recipe's.
+    pub max_drop: Option<f64>,
+    /// Labelled data (or pictures without labels) to verify on; generated inputs where not given.
+    pub data: Option<PathBuf>,
+    /// Write a bundle that is slower than its source.
+    pub force: bool,
+    /// The ONNX Runtime library; searched for where it is not given.
+    pub library: Option<PathBuf>,
+    /// The bundle to write.
+    pub output: PathBuf,
+}
+
+/// What a compile is doing: the step, and how far it is where that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The step, in words.
+    pub step: &'a str,
+    /// How many of the step's parts are done.
+    pub done: usize,
+    /// How many parts it has; 0 = not known.
+    pub total: usize,
+}
+
+/// Compiles a model into a bundle and writes the report beside it.
+///
+/// # Errors
+/// If the source cannot be read or resolved, a pass fails, the compiled model loses more than the budget
+/// allows or is slower than its source, or the bundle cannot be written. Nothing is written then.
+pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Report, CompileError> {
+    let start = Instant::now();
+    let mut say = |step| progress(Progress { step, done: 0, total: 0 });
+    let library = Library::load(job.library.as_deref())?;
+    let target = job.target.clone().on_host(&farsight_engine::host_triple());
+    let options = Options { library: job.library.clone(), ..Options::default() };
+
+    say("reading the source model");
+    let source = Source::read(&job.model, library)?;
+    let resolved = source.resolve(library, job.spec.clone(), job.labels.as_deref())?;
+    let recipe = recipe(job, &resolved.spec);
+
+    say("running the passes");
+    let mut notes = notes(&source, &resolved);
+    let (document, passes) = run_passes(&resolved, recipe.precision, library)?;
+    let bytes = document.to_bytes()?;
+
+    say("opening source and compiled model");
+    let here = verification_target(&target, &mut notes);
+    let mut before = source.open(&resolved, &here, &options)?;
+    let mut after = Pipeline::from_parts(Model::Bytes(&bytes), &resolved.spec, &here, &options)?;
+    let samples = Samples::open(job.data.as_deref(), &resolved.spec, recipe.samples)?;
+    let accuracy = verify(&mut before, &mut after, &samples, recipe.max_drop, progress)?;
+    within_budget(&accuracy)?;
+
+    progress(Progress { step: "measuring latency against the source model", done: 0, total: 0 });
+    let latency = if runs_here(&target) { Some(measure(&mut before, &mut after)?) } else { None };
+    refuse_slower(latency.as_ref(), job.force, &mut notes)?;
+
+    progress(Progress { step: "writing the bundle", done: 0, total: 0 });
+    let self_test = Some(make_self_test(&mut after, recipe.precision)?);
+    let contents = Contents {
+        name: resolved.spec.name.clone(),
+        version: "1.0.0".to_owned(),
+        tool: concat!("farsight ", env!("CARGO_PKG_VERSION")).to_owned(),
+        onnxruntime: library.version().to_owned(),
+        precision: recipe.precision,
+        labels: resolved.spec.output.labels().to_vec(),
+        spec: resolved.spec.clone(),
+        target: target.clone(),
+        model: bytes,
+        source_sha256: source.sha256,
+        inputs: after.session().inputs().to_vec(),
+        outputs: after.session().outputs().to_vec(),
+        self_test,
+        compress: false,
+    };
+    let bytes = farsight_bundle::write(&job.output, &contents)?;
+    let report = Report {
+        schema: 1,
+        bundle: job.output.clone(),
+        bytes,
+        source_bytes: source.bytes,
+        spec: resolved.spec.name,
+        target: target.name,
+        seconds: start.elapsed().as_secs_f64(),
+        peak_rss_mb: memory::peak_rss_mb(),
+        precision: recipe.precision,
+        passes,
+        accuracy,
+        latency,
+        int8_mac_share: 0.0,
+        float_islands: Vec::new(),
+        sensitivity: Vec::new(),
+        notes,
+    };
+    report.write()?;
+    Ok(report)
+}
+
+/// The recipe that counts: flags beat the file, the file beats the spec.
+fn recipe(job: &Job, spec: &ModelSpec) -> Recipe {
+    let mut recipe = job.recipe.clone().unwrap_or_else(|| spec.recipe.clone());
+    recipe.precision = job.precision.unwrap_or(recipe.precision);
+    recipe.max_drop = job.max_drop.unwrap_or(recipe.max_drop);
+    recipe
+}
+
+fn notes(source: &Source, resolved: &Resolved) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(licence) = source.metadata.as_ref().and_then(|metadata| metadata.licence.as_ref()) {
+        notes.push(format!("the file declares the licence: {licence}"));
+    }
+    if resolved.spec.output.labels().is_empty() && resolved.spec.task != farsight_spec::Task::Tensors {
+        notes.push("no labels are known: classes are named by their number (--labels A,B,… names them)".to_owned());
+    }
+    notes
+}
+
+/// A pass, timed and entered.
+fn run_passes(
+    resolved: &Resolved,
+    precision: Precision,
+    library: &'static Library,
+) -> Result<(Document, Vec<PassEntry>), CompileError> {
+    let mut document = resolved.document.clone();
+    let mut passes = vec![resolved.fix_shapes.clone()];
+    let mut enter = |name, document: &mut Document, pass: &mut dyn FnMut(&mut Document) -> Result<String, _>| {
+        let start = Instant::now();
+        let summary = pass(document).map_err(|error| CompileError::Pass { pass: name, error })?;
+        passes.push(PassEntry::new(name, summary, start, document));
+        Ok::<(), CompileError>(())
+    };
+    if !resolved.outputs.is_empty() {
+        enter("cut", &mut document, &mut |d| cut(d, &resolved.outputs).map(|report| report.to_string()))?;
+    }
+    let mut session = |model: &[u8]| constants(library, model);
+    enter("fold", &mut document, &mut |d| fold(d, &mut session).map(|report| report.to_string()))?;
+    if precision == Precision::Fp16 {
+        enter("fp16-weights", &mut document, &mut |d| fp16_weights(d).map(|report| report.to_string()))?;
+    }
+    Ok((document, passes))
+}
+
+/// The target to verify with: its own where it runs here, else this machine's CPU.
+fn verification_target(target: &Target, notes: &mut Vec<String>) -> Target {
+    if runs_here(target) {
+        return target.clone();
+    }
+    notes.push(format!(
+        "the target `{}` is not this machine: accuracy was verified on this machine's CPU, latency was not measured",
+        target.name
+    ));
+    let cpu = Provider { name: "CPU".to_owned(), options: BTreeMap::new() };
+    Target { providers: vec![cpu], ..target.clone() }
+}
+
+/// Whether the target's CPU is this machine's.
+fn runs_here(target: &Target) -> bool {
+    let features = farsight_engine::cpu_features();
+    target.triple == farsight_engine::host_triple()
+        && target.cpu_features.iter().all(|feature| features.contains(feature))
+}
+
+fn within_budget(accuracy: &Accuracy) -> Result<(), CompileError> {
+    if accuracy.drop <= accuracy.budget {
+        return Ok(());
+    }
+    Err(CompileError::TooMuchLost {
+        metric: accuracy.metric,
+        source_value: accuracy.source,
+        compiled: accuracy.compiled,
+        drop: accuracy.drop,
+        budget: accuracy.budget,
+        samples: accuracy.samples,
+        fits: (accuracy.drop * 1e4).ceil() / 1e4,
+    })
+}
+
+/// Times both sessions on the same generated input.
+fn measure(before: &mut Pipeline, after: &mut Pipeline) -> Result<Latency, CompileError> {
+    generate::fill_inputs(before, 1)?;
+    generate::fill_inputs(after, 1)?;
+    latency::interleave(|| Ok(before.session_mut().run()?), || Ok(after.session_mut().run()?))
+}
+
+fn refuse_slower(latency: Option<&Latency>, force: bool, notes: &mut Vec<String>) -> Result<(), CompileError> {
+    let Some(latency) = latency.filter(|latency| latency.is_slower()) else { return Ok(()) };
+    if !force {
+        return Err(CompileError::Slower {
+            source_ms: latency.source_ms,
+            compiled_ms: latency.compiled_ms,
+            ratio: latency.ratio,
+            interval: latency.interval,
+        });
+    }
+    notes.push(format!("slower than its source (ratio {:.3}), written because of --force", latency.ratio));
+    Ok(())
+}

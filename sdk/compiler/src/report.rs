@@ -1,0 +1,112 @@
+//! What a compile did and measured: `OUT.report.json` beside the bundle, and `compile --json`.
+
+use std::path::{Path, PathBuf};
+
+use farsight_spec::Precision;
+use serde::Serialize;
+
+use crate::{CompileError, Latency};
+
+/// What a compile did and measured. The keys are a contract (DESIGN.md, "The command").
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Number of this document's form.
+    pub schema: u32,
+    /// The bundle written.
+    pub bundle: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Size of the source model, external data included.
+    pub source_bytes: u64,
+    /// Name of the spec.
+    pub spec: String,
+    /// Name of the target.
+    pub target: String,
+    /// How long the compile took, seconds.
+    pub seconds: f64,
+    /// Most memory that the compile held.
+    pub peak_rss_mb: Option<f64>,
+    /// Arithmetic and storage of the compiled model.
+    pub precision: Precision,
+    /// What was done, in order.
+    pub passes: Vec<PassEntry>,
+    /// How the compiled model compares with the source model.
+    pub accuracy: Accuracy,
+    /// How long it takes against the source model; `None` where the target's provider or CPU is not here.
+    pub latency: Option<Latency>,
+    /// Part of the multiplications done in int8.
+    pub int8_mac_share: f64,
+    /// What stayed in float among int8, and why.
+    pub float_islands: Vec<String>,
+    /// What each layer costs in accuracy.
+    pub sensitivity: Vec<Sensitivity>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// A layer and what quantizing it alone costs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sensitivity {
+    /// The layer.
+    pub layer: String,
+    /// The drop of the measure.
+    pub drop: f64,
+}
+
+/// What a pass did.
+#[derive(Debug, Clone, Serialize)]
+pub struct PassEntry {
+    /// The pass.
+    pub name: &'static str,
+    /// What it changed, in words.
+    pub summary: String,
+    /// How long it took, milliseconds.
+    pub ms: f64,
+    /// Nodes left.
+    pub nodes: usize,
+    /// Bytes of the model afterwards.
+    pub bytes: u64,
+}
+
+/// How the compiled model compares with the source model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Accuracy {
+    /// The measure: a task's own where there are labels, `agreement` with the source model elsewhere.
+    pub metric: &'static str,
+    /// Its value for the source model.
+    pub source: f64,
+    /// Its value for the compiled model.
+    pub compiled: f64,
+    /// What was lost; never below 0.
+    pub drop: f64,
+    /// What may be lost.
+    pub budget: f64,
+    /// On how many samples.
+    pub samples: usize,
+    /// 1 = the same decisions as the source model.
+    pub agreement: f64,
+    /// Greatest difference of a raw output.
+    pub max_abs_error: f64,
+    /// What the samples were: the user's files, or generated.
+    pub data: &'static str,
+}
+
+impl Report {
+    /// Where the report of a bundle lies: `cows.farsight` → `cows.report.json`.
+    pub fn path(bundle: &Path) -> PathBuf {
+        bundle.with_extension("report.json")
+    }
+
+    /// Writes the report beside its bundle.
+    pub fn write(&self) -> Result<(), CompileError> {
+        let path = Self::path(&self.bundle);
+        let failed = |reason: String| CompileError::Write { path: path.clone(), reason };
+        let json = serde_json::to_vec_pretty(self).map_err(|error| failed(error.to_string()))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(error.to_string()))?;
+        std::fs::write(file.path(), json).map_err(|error| failed(error.to_string()))?;
+        file.as_file().sync_all().map_err(|error| failed(error.to_string()))?;
+        file.persist(&path).map_err(|error| failed(error.to_string()))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,411 @@
+//! A spec that speaks for a family becomes one that leaves nothing open, from what the file says of itself:
+//! its shapes and its metadata. Never from a name, and never by guess.
+
+use farsight_spec::{
+    ClassesOutput, DetectOutput, ElementType, FrameInput, Input, Layout, MaskOutput, Metadata, ModelSpec, Output,
+    RasterInput, TensorInfo, Variant, YoloLayout,
+};
+use farsight_vision::{LayoutHints, yolo_layout};
+
+use crate::CompileError;
+
+/// What the user or the file says of the classes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Said {
+    /// The file's own metadata.
+    pub(crate) metadata: Option<Metadata>,
+    /// `--labels`.
+    pub(crate) labels: Option<Vec<String>>,
+    /// Outputs whose values come straight out of a Softmax.
+    pub(crate) softmax_outputs: Vec<String>,
+}
+
+/// The spec to use where none was named: the family that the metadata tells, else raw tensors.
+pub(crate) fn spec_of_metadata(metadata: Option<&Metadata>) -> Result<ModelSpec, CompileError> {
+    let name = match metadata.map(|metadata| metadata.task.as_deref()) {
+        None => "tensors",
+        Some(None | Some("detect")) => "yolo",
+        Some(Some(task)) => {
+            return Err(CompileError::Unresolved(format!(
+                "the file's metadata says task `{task}`; without --spec only `detect` is known. \
+                 Give --spec (see `farsight models`), or `--spec tensors` for the raw outputs"
+            )));
+        }
+    };
+    Ok(ModelSpec::find(name)?)
+}
+
+/// Fills in the input: layout, size. Returns the fixed shape of each input by name.
+pub(crate) fn resolve_input(
+    spec: &mut ModelSpec,
+    inputs: &[TensorInfo],
+    said: &Said,
+) -> Result<Vec<(String, Vec<usize>)>, CompileError> {
+    match &mut spec.input {
+        Input::Frame(frame) => {
+            let tensor = only_input(inputs, "a frame")?;
+            let shape = resolve_frame(frame, tensor, said.metadata.as_ref())?;
+            Ok(vec![(tensor.name.clone(), shape.to_vec())])
+        }
+        Input::Raster(raster) => {
+            let tensor = only_input(inputs, "a raster")?;
+            let shape = resolve_raster(raster, tensor)?;
+            Ok(vec![(tensor.name.clone(), shape.to_vec())])
+        }
+        Input::Tensors => Ok(Vec::new()),
+    }
+}
+
+fn only_input<'a>(inputs: &'a [TensorInfo], what: &str) -> Result<&'a TensorInfo, CompileError> {
+    let [tensor] = inputs else {
+        let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+        return Err(CompileError::Unresolved(format!(
+            "{what} fills exactly one input, the model has {}: {}. Use --spec tensors",
+            inputs.len(),
+            names.join(", ")
+        )));
+    };
+    if !matches!(tensor.element, ElementType::F32 | ElementType::F16) {
+        return Err(CompileError::Unresolved(format!(
+            "the input `{}` is {:?}; {what} fills float32 or float16. Use --spec tensors",
+            tensor.name, tensor.element
+        )));
+    }
+    Ok(tensor)
+}
+
+fn resolve_frame(
+    frame: &mut FrameInput,
+    tensor: &TensorInfo,
+    metadata: Option<&Metadata>,
+) -> Result<[usize; 4], CompileError> {
+    let axes = four_axes(tensor)?;
+    let channels = if frame.channels == farsight_spec::Channels::Gray { 1 } else { 3 };
+    let layout = decide_layout(frame.layout, axes, channels, tensor)?;
+    let [h, w] = match layout {
+        Layout::Nchw => [axes[2], axes[3]],
+        Layout::Nhwc => [axes[1], axes[2]],
+    };
+    let wanted = frame.size.or(metadata.and_then(|metadata| metadata.imgsz));
+    let height = decide_side("height", h, frame.size.map(|s| s[0]), wanted.map(|s| s[0]), tensor)?;
+    let width = decide_side("width", w, frame.size.map(|s| s[1]), wanted.map(|s| s[1]), tensor)?;
+    frame.layout = Some(layout);
+    frame.size = Some([height, width]);
+    Ok(match layout {
+        Layout::Nchw => [1, channels, height, width],
+        Layout::Nhwc => [1, height, width, channels],
+    })
+}
+
+/// Four axes, of which the first is a batch of one or open.
+fn four_axes(tensor: &TensorInfo) -> Result<[Option<usize>; 4], CompileError> {
+    let axes: [Option<usize>; 4] = tensor.shape.as_slice().try_into().map_err(|_| {
+        CompileError::Unresolved(format!(
+            "the input `{}` has shape {}; a picture needs four axes. Use --spec tensors",
+            tensor.name,
+            shape_text(&tensor.shape)
+        ))
+    })?;
+    match axes[0] {
+        None | Some(1) => Ok(axes),
+        Some(batch) => Err(CompileError::Unresolved(format!(
+            "the input `{}` takes batches of {batch}; export the model with batch 1 or a dynamic batch",
+            tensor.name
+        ))),
+    }
+}
+
+/// Which axis holds the channels. A known length beats an open one; two that fit are an error.
+fn decide_layout(
+    given: Option<Layout>,
+    axes: [Option<usize>; 4],
+    channels: usize,
+    tensor: &TensorInfo,
+) -> Result<Layout, CompileError> {
+    let sure = |axis: Option<usize>| axis == Some(channels);
+    let possible = |axis: Option<usize>| axis.is_none_or(|length| length == channels);
+    let found = match (sure(axes[1]), sure(axes[3])) {
+        (true, false) => Some(Layout::Nchw),
+        (false, true) => Some(Layout::Nhwc),
+        (true, true) => None,
+        (false, false) => match (possible(axes[1]), possible(axes[3])) {
+            (true, false) => Some(Layout::Nchw),
+            (false, true) => Some(Layout::Nhwc),
+            (true, true) => None,
+            (false, false) => {
+                return Err(CompileError::Unresolved(format!(
+                    "the input `{}` has shape {}; the spec's {channels} channels are on no axis",
+                    tensor.name,
+                    shape_text(&tensor.shape)
+                )));
+            }
+        },
+    };
+    match (given, found) {
+        (Some(given), Some(found)) if given != found => Err(CompileError::Unresolved(format!(
+            "the spec says layout {given:?}, the input `{}` has shape {}",
+            tensor.name,
+            shape_text(&tensor.shape)
+        ))),
+        (Some(layout), _) | (None, Some(layout)) => Ok(layout),
+        (None, None) => Err(CompileError::Unresolved(format!(
+            "the input `{}` has shape {}: [1, C, H, W] and [1, H, W, C] both fit. \
+             Say which with input.layout in a spec file",
+            tensor.name,
+            shape_text(&tensor.shape)
+        ))),
+    }
+}
+
+fn decide_side(
+    what: &str,
+    axis: Option<usize>,
+    spec: Option<usize>,
+    wanted: Option<usize>,
+    tensor: &TensorInfo,
+) -> Result<usize, CompileError> {
+    match (axis, spec, wanted) {
+        (Some(axis), Some(spec), _) if axis != spec => Err(CompileError::Unresolved(format!(
+            "the spec says {what} {spec}, the input `{}` has shape {}",
+            tensor.name,
+            shape_text(&tensor.shape)
+        ))),
+        (Some(side), _, _) | (None, _, Some(side)) => Ok(side),
+        (None, _, None) => Err(CompileError::Unresolved(format!(
+            "the input `{}` has shape {}: its {what} is open and nothing else names it. \
+             Give input.size = [height, width] in a spec file",
+            tensor.name,
+            shape_text(&tensor.shape)
+        ))),
+    }
+}
+
+fn resolve_raster(raster: &mut RasterInput, tensor: &TensorInfo) -> Result<[usize; 4], CompileError> {
+    let axes = four_axes(tensor)?;
+    let bands = raster.bands.len();
+    if axes[1].is_some_and(|length| length != bands) {
+        return Err(CompileError::Unresolved(format!(
+            "the spec names {bands} bands, the input `{}` has shape {}; expected [1, {bands}, H, W]",
+            tensor.name,
+            shape_text(&tensor.shape)
+        )));
+    }
+    let window = raster.tiling.window;
+    let height = decide_side("height", axes[2], window.map(|s| s[0]), window.map(|s| s[0]), tensor)?;
+    let width = decide_side("width", axes[3], window.map(|s| s[1]), window.map(|s| s[1]), tensor)?;
+    raster.tiling.window = Some([height, width]);
+    Ok([1, bands, height, width])
+}
+
+/// Fills in the output once the input is fixed: the tensor, its layout, the labels; applies the variant that
+/// fits. Returns the names of the outputs that are read; empty for all.
+pub(crate) fn resolve_output(
+    spec: &mut ModelSpec,
+    outputs: &[TensorInfo],
+    said: &Said,
+) -> Result<Vec<String>, CompileError> {
+    let size = match &spec.input {
+        Input::Frame(frame) => frame.size,
+        Input::Raster(raster) => raster.tiling.window,
+        Input::Tensors => None,
+    };
+    let classes = match &mut spec.output {
+        Output::Yolo(detect) => resolve_detect(detect, false, outputs, size.unwrap_or_default(), said)?,
+        Output::Yolox(detect) => resolve_detect(detect, true, outputs, size.unwrap_or_default(), said)?,
+        Output::Classes(classes) => resolve_classes(classes, outputs, said)?,
+        Output::Mask(mask) => resolve_mask(mask, outputs, &spec.input, said)?,
+        Output::Tensors => return Ok(Vec::new()),
+    };
+    apply_variant(spec, classes)?;
+    resolve_labels(spec, classes, said)?;
+    Ok(spec.output.tensor().map(str::to_owned).into_iter().collect())
+}
+
+/// Number of classes, where the layout tells it.
+type Classes = Option<usize>;
+
+fn resolve_detect(
+    detect: &mut DetectOutput,
+    grid: bool,
+    outputs: &[TensorInfo],
+    size: [usize; 2],
+    said: &Said,
+) -> Result<Classes, CompileError> {
+    let metadata = said.metadata.as_ref();
+    let labels = said.labels.as_ref().or(metadata.map(|metadata| &metadata.labels));
+    let hints = LayoutHints {
+        classes: labels.map(Vec::len).filter(|count| *count > 0),
+        end2end: metadata.and_then(|metadata| metadata.end2end),
+        nms: metadata.and_then(|metadata| metadata.nms),
+        grid,
+    };
+    let candidates: Vec<TensorInfo> = match &detect.tensor {
+        Some(name) => vec![named_output(name, outputs)?.clone()],
+        None => outputs.to_vec(),
+    };
+    let (tensor, layout) = match detect.layout {
+        Some(layout) => (only_output(detect.tensor.as_deref(), outputs)?, layout),
+        None => {
+            let found = yolo_layout(&candidates, size, &hints)
+                .map_err(|error| CompileError::Unresolved(error.to_string()))?;
+            (&candidates[found.index], found.layout)
+        }
+    };
+    let axis = |index: usize| tensor.shape.get(index).copied().flatten();
+    let classes = match layout {
+        YoloLayout::Anchors => axis(1).map(|length| length.saturating_sub(4)),
+        YoloLayout::AnchorsLast => axis(2).map(|length| length.saturating_sub(4)),
+        YoloLayout::Objectness | YoloLayout::Grid => axis(2).map(|length| length.saturating_sub(5)),
+        YoloLayout::EndToEnd => None,
+    };
+    detect.layout = Some(layout);
+    detect.tensor = Some(tensor.name.clone());
+    Ok(classes)
+}
+
+fn resolve_classes(
+    classes: &mut ClassesOutput,
+    outputs: &[TensorInfo],
+    said: &Said,
+) -> Result<Classes, CompileError> {
+    let tensor = only_output(classes.tensor.as_deref(), outputs)?;
+    let count: Option<usize> = tensor.shape.iter().copied().product();
+    let count = count.filter(|count| *count > 0 && tensor.shape.contains(&Some(*count))).ok_or_else(|| {
+        CompileError::Unresolved(format!(
+            "the output `{}` has shape {}; a classifier's is [1, classes]",
+            tensor.name,
+            shape_text(&tensor.shape)
+        ))
+    })?;
+    classes.tensor = Some(tensor.name.clone());
+    if said.softmax_outputs.contains(&tensor.name) {
+        classes.activation = farsight_spec::Activation::None;
+    }
+    Ok(Some(count))
+}
+
+fn resolve_mask(
+    mask: &mut MaskOutput,
+    outputs: &[TensorInfo],
+    input: &Input,
+    said: &Said,
+) -> Result<Classes, CompileError> {
+    let tensor = only_output(mask.tensor.as_deref(), outputs)?;
+    mask.tensor = Some(tensor.name.clone());
+    if said.softmax_outputs.contains(&tensor.name) {
+        mask.activation = farsight_spec::Activation::None;
+    }
+    let labels = said.labels.as_ref().map_or(mask.labels.len(), Vec::len);
+    let axis = |index: usize| tensor.shape.get(index).copied().flatten();
+    match (tensor.shape.len(), input) {
+        (4, Input::Raster(_)) => Ok(axis(1)),
+        (4, _) if labels > 1 && axis(1) == Some(labels) => Ok(Some(labels)),
+        (4, _) if labels > 1 && axis(3) == Some(labels) => Ok(Some(labels)),
+        (4, Input::Frame(frame)) if frame.layout == Some(Layout::Nhwc) => Ok(axis(3)),
+        (4, _) => Ok(axis(1)),
+        (2 | 3, _) => Ok(None),
+        _ => Err(CompileError::Unresolved(format!(
+            "the output `{}` has shape {}; a mask's is [1, C, H, W], [1, H, W, C] or [1, H, W]",
+            tensor.name,
+            shape_text(&tensor.shape)
+        ))),
+    }
+}
+
+fn named_output<'a>(name: &str, outputs: &'a [TensorInfo]) -> Result<&'a TensorInfo, CompileError> {
+    outputs.iter().find(|output| output.name == name).ok_or_else(|| {
+        let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+        CompileError::Unresolved(format!(
+            "the spec reads the output `{name}`; the model has {}",
+            names.join(", ")
+        ))
+    })
+}
+
+fn only_output<'a>(name: Option<&str>, outputs: &'a [TensorInfo]) -> Result<&'a TensorInfo, CompileError> {
+    match (name, outputs) {
+        (Some(name), _) => named_output(name, outputs),
+        (None, [output]) => Ok(output),
+        (None, _) => {
+            let list: Vec<String> =
+                outputs.iter().map(|o| format!("`{}` {}", o.name, shape_text(&o.shape))).collect();
+            Err(CompileError::Unresolved(format!(
+                "the model has {} outputs and nothing says which one is read: {}. \
+                 Name it with output.tensor in a spec file",
+                outputs.len(),
+                list.join(", ")
+            )))
+        }
+    }
+}
+
+/// Applies the first variant that fits the file, then drops them all.
+fn apply_variant(spec: &mut ModelSpec, classes: Classes) -> Result<(), CompileError> {
+    let layout = match &spec.input {
+        Input::Frame(frame) => frame.layout,
+        _ => None,
+    };
+    let fits = |variant: &Variant| {
+        variant.when.layout.is_none_or(|wanted| layout == Some(wanted))
+            && variant.when.classes.is_none_or(|wanted| classes == Some(wanted))
+    };
+    let Some(variant) = std::mem::take(&mut spec.variants).into_iter().find(fits) else { return Ok(()) };
+    if let Some(reason) = variant.refuse {
+        return Err(CompileError::Unresolved(reason));
+    }
+    if let (Input::Frame(frame), Some(normalise)) = (&mut spec.input, variant.normalise) {
+        frame.normalise = normalise;
+    }
+    if let (Output::Classes(output), Some(offset)) = (&mut spec.output, variant.label_offset) {
+        output.label_offset = offset;
+    }
+    Ok(())
+}
+
+/// `--labels` beat the file's metadata, those beat the spec's own; each must have the right number.
+fn resolve_labels(spec: &mut ModelSpec, classes: Classes, said: &Said) -> Result<(), CompileError> {
+    let from_file = said.metadata.as_ref().map(|metadata| metadata.labels.clone()).filter(|l| !l.is_empty());
+    let (labels, source) = match (&said.labels, from_file) {
+        (Some(labels), _) => (labels.clone(), "--labels"),
+        (None, Some(labels)) => (labels, "the file's metadata"),
+        (None, None) => {
+            // A family's usual labels fit only a model with as many classes.
+            let usual = spec.output.labels().to_vec();
+            let fits = classes.is_none_or(|count| count == usual.len());
+            (if fits { usual } else { Vec::new() }, "the spec")
+        }
+    };
+    let offset = match &mut spec.output {
+        Output::Classes(output) if labels.len() == classes.unwrap_or_default() => {
+            // Labels that name "background" too: every output has its own.
+            output.label_offset = 0;
+            0
+        }
+        Output::Classes(output) => output.label_offset,
+        _ => 0,
+    };
+    if let Some(count) = classes
+        && !labels.is_empty()
+        && labels.len() + offset != count
+    {
+        return Err(CompileError::Unresolved(format!(
+            "{source} gives {} labels, the model has {count} classes. Give them with --labels A,B,… or a file \
+             with one a line",
+            labels.len()
+        )));
+    }
+    match &mut spec.output {
+        Output::Yolo(output) | Output::Yolox(output) => output.labels = labels,
+        Output::Classes(output) => output.labels = labels,
+        Output::Mask(output) => output.labels = labels,
+        Output::Tensors => {}
+    }
+    Ok(())
+}
+
+/// A shape as people write it: `[1, 3, ?, ?]`.
+pub(crate) fn shape_text(shape: &[Option<usize>]) -> String {
+    let axes: Vec<String> =
+        shape.iter().map(|axis| axis.map_or_else(|| "?".to_owned(), |length| length.to_string())).collect();
+    format!("[{}]", axes.join(", "))
+}

@@ -1,0 +1,172 @@
+//! The source model: the document, what a session says of it, and the spec it resolves to.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use farsight::{Options, Pipeline};
+use farsight_bundle::Digest;
+use farsight_engine::{Library, Model, describe};
+use farsight_graph::Document;
+use farsight_spec::{Metadata, ModelSpec, Target, TensorInfo};
+
+use crate::passes::fix_shapes;
+use crate::report::PassEntry;
+use crate::resolve::{Said, resolve_input, resolve_output, spec_of_metadata};
+use crate::CompileError;
+
+/// The source model: what the user handed in. Every loss is measured against it.
+pub struct Source {
+    /// Its file.
+    pub path: PathBuf,
+    /// The document, external data loaded.
+    pub document: Document,
+    /// Bytes of the file and of its external data.
+    pub bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: Digest,
+    /// The metadata written into it.
+    pub properties: BTreeMap<String, String>,
+    /// What an Ultralytics export says of itself.
+    pub metadata: Option<Metadata>,
+    /// What goes in, as a session says.
+    pub inputs: Vec<TensorInfo>,
+    /// What comes out, as a session says.
+    pub outputs: Vec<TensorInfo>,
+}
+
+/// A source model with a spec that leaves nothing open.
+pub(crate) struct Resolved {
+    pub(crate) spec: ModelSpec,
+    /// The document with its input shapes fixed, nothing else changed.
+    pub(crate) document: Document,
+    /// Outputs that are read; empty for all.
+    pub(crate) outputs: Vec<String>,
+    pub(crate) fix_shapes: PassEntry,
+    /// Whether a shape had to be fixed.
+    pub(crate) was_open: bool,
+}
+
+impl Source {
+    /// Reads a model.
+    ///
+    /// # Errors
+    /// If the file is no ONNX model, or ONNX Runtime cannot load it.
+    pub fn read(path: &Path, library: &'static Library) -> Result<Self, CompileError> {
+        let document = Document::read(path)?;
+        let bytes = document_bytes(path, &document)?;
+        let failed =
+            |error: std::io::Error| CompileError::Write { path: path.to_owned(), reason: error.to_string() };
+        let sha256 = Digest::of_reader(std::fs::File::open(path).map_err(failed)?).map_err(failed)?;
+        let (inputs, outputs) = describe(library, Model::File(path))?;
+        let properties = document.metadata();
+        let metadata = Metadata::read(&properties)?;
+        Ok(Self { path: path.to_owned(), document, bytes, sha256, properties, metadata, inputs, outputs })
+    }
+
+    /// The spec that the file resolves to: the one given, or the family its metadata tells.
+    pub(crate) fn resolve(
+        &self,
+        library: &'static Library,
+        spec: Option<ModelSpec>,
+        labels: Option<&[String]>,
+    ) -> Result<Resolved, CompileError> {
+        let mut spec = match spec {
+            Some(spec) => spec,
+            None => spec_of_metadata(self.metadata.as_ref())?,
+        };
+        let said = Said {
+            metadata: self.metadata.clone(),
+            labels: labels.map(<[String]>::to_vec),
+            softmax_outputs: softmax_outputs(&self.document),
+        };
+        let shapes = resolve_input(&mut spec, &self.inputs, &said)?;
+        let start = Instant::now();
+        let mut document = self.document.clone();
+        let shapes: BTreeMap<String, Vec<usize>> = shapes.into_iter().collect();
+        let was_open = self.inputs.iter().any(|input| input.shape.contains(&None)) && !shapes.is_empty();
+        let fixed = fix_shapes(&mut document, &shapes)
+            .map_err(|error| CompileError::Pass { pass: "fix-shapes", error })?;
+        let entry = PassEntry::new("fix-shapes", fixed.to_string(), start, &document);
+        let (_, outputs) = if was_open {
+            describe(library, Model::Bytes(&document.to_bytes()?))?
+        } else {
+            (Vec::new(), self.outputs.clone())
+        };
+        let outputs = resolve_output(&mut spec, &outputs, &said)?;
+        Ok(Resolved { spec, document, outputs, fix_shapes: entry, was_open })
+    }
+
+    /// The source model as a pipeline: the file as it is where its shapes are fixed, else with its input
+    /// shapes fixed and nothing else changed.
+    pub(crate) fn open(
+        &self,
+        resolved: &Resolved,
+        target: &Target,
+        options: &Options,
+    ) -> Result<Pipeline, CompileError> {
+        if resolved.was_open {
+            let bytes = resolved.document.to_bytes()?;
+            return Ok(Pipeline::from_parts(Model::Bytes(&bytes), &resolved.spec, target, options)?);
+        }
+        Ok(Pipeline::from_parts(Model::File(&self.path), &resolved.spec, target, options)?)
+    }
+
+    /// Resolves a model's spec and opens it without compiling, for evaluation.
+    pub fn pipeline(
+        &self,
+        spec: Option<ModelSpec>,
+        labels: Option<&[String]>,
+        target: &Target,
+        options: &Options,
+    ) -> Result<Pipeline, CompileError> {
+        let library = Library::load(options.library.as_deref())?;
+        let resolved = self.resolve(library, spec, labels)?;
+        self.open(&resolved, target, options)
+    }
+}
+
+impl PassEntry {
+    /// The entry of a pass that began at `start` and has just ended.
+    pub(crate) fn new(name: &'static str, summary: String, start: Instant, document: &Document) -> Self {
+        let nodes = document.graph().node.len();
+        let bytes = document.encoded_len() as u64;
+        Self { name, summary, ms: start.elapsed().as_secs_f64() * 1e3, nodes, bytes }
+    }
+}
+
+/// Bytes of the model file and of what lies beside it.
+fn document_bytes(path: &Path, document: &Document) -> Result<u64, CompileError> {
+    let file = std::fs::metadata(path)
+        .map_err(|error| CompileError::Write { path: path.to_owned(), reason: error.to_string() })?;
+    Ok(file.len().max(document.encoded_len() as u64))
+}
+
+/// Outputs whose values come straight out of a Softmax, possibly through nodes that only move them.
+fn softmax_outputs(document: &Document) -> Vec<String> {
+    let graph = document.graph();
+    let maker = |value: &str| graph.node.iter().find(|node| node.output.iter().any(|o| o == value));
+    let is_softmax = |output: &str| {
+        let mut value = output.to_owned();
+        // A chain longer than this is not "straight out of".
+        for _ in 0..8 {
+            match maker(&value) {
+                Some(node) if node.op_type == "Softmax" => return true,
+                Some(node)
+                    if matches!(
+                        node.op_type.as_str(),
+                        "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" | "Cast" | "Transpose"
+                    ) =>
+                {
+                    match node.input.first() {
+                        Some(input) => value.clone_from(input),
+                        None => return false,
+                    }
+                }
+                _ => return false,
+            }
+        }
+        false
+    };
+    graph.output.iter().map(|output| output.name.clone()).filter(|name| is_softmax(name)).collect()
+}

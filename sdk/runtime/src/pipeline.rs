@@ -1,0 +1,184 @@
+//! A bundle opened on this device: pre-processing, session, decoder, in one straight line.
+
+use std::path::Path;
+
+use farsight_bundle::{Bundle, Open};
+use farsight_engine::{Library, Model, Session, Settings};
+use farsight_spec::{ElementType, ModelSpec, Target, Task};
+use farsight_vision::{ClassScore, Detection, Frame, Geometry};
+
+use crate::stage::{Decoder, FrameStage, Stage};
+use crate::times::Laps;
+use crate::{Error, Mask, Options, Times};
+
+/// A bundle opened on this device. `Send`, not `Sync`: one a thread.
+pub struct Pipeline {
+    pub(crate) session: Session,
+    pub(crate) stage: Stage,
+    pub(crate) times: Times,
+    spec: ModelSpec,
+}
+
+/// What a frame gave. Borrowed from the pipeline until its next run.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer<'a> {
+    /// Boxes in pixels of the frame, best first.
+    Detections(&'a [Detection]),
+    /// Classes, best first.
+    Classes(&'a [ClassScore]),
+    /// One class a pixel of the frame.
+    Mask(&'a Mask),
+    /// The model has no decoder: read the session's outputs.
+    Tensors,
+}
+
+impl Pipeline {
+    /// Opens a bundle with everything as it says.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path, &Options::default())
+    }
+
+    /// Opens a bundle with some things changed.
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
+        Self::from_bundle(&Bundle::open(path.as_ref(), Open::Memory)?, options)
+    }
+
+    /// Opens a bundle that has been read already; it may be dropped afterwards.
+    pub fn from_bundle(bundle: &Bundle, options: &Options) -> Result<Self, Error> {
+        if !options.any_target {
+            bundle.compatible(&farsight_engine::host_triple(), &farsight_engine::cpu_features())?;
+        }
+        Self::from_parts(Model::Bytes(bundle.model_bytes()), bundle.spec(), bundle.target(), options)
+    }
+
+    /// Opens a model by its resolved spec, without a bundle.
+    pub fn from_parts(
+        model: Model<'_>,
+        spec: &ModelSpec,
+        target: &Target,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let library = Library::load(options.library.as_deref())?;
+        let settings = Settings::from_target(target, options.threads);
+        let session = Session::open(library, model, &settings)?;
+        let stage = Stage::new(spec, &session, options)?;
+        Ok(Self { session, stage, times: Times::default(), spec: spec.clone() })
+    }
+
+    /// What the model does.
+    pub fn task(&self) -> Task {
+        self.spec.task
+    }
+
+    /// The resolved spec.
+    pub fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// Name of a class: the spec's label, or its number where the spec has none.
+    pub fn label(&self, class: usize) -> String {
+        self.spec.output.labels().get(class).cloned().unwrap_or_else(|| class.to_string())
+    }
+
+    /// Where the time of the last run went.
+    pub fn times(&self) -> Times {
+        self.times
+    }
+
+    /// The session: raw tensors, shapes, threads.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The session, to fill its inputs and run it without pre- and post-processing.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Runs a frame.
+    ///
+    /// # Errors
+    /// If the model takes no frames, the frame's format does not fit, or the session fails.
+    pub fn run(&mut self, frame: &Frame<'_>) -> Result<Answer<'_>, Error> {
+        let stage = match &mut self.stage {
+            Stage::Frame(stage) => stage,
+            #[cfg(feature = "rasters")]
+            Stage::Raster(_) => return Err(Error::WrongInput { takes: "rasters", given: "a frame" }),
+            Stage::Tensors => return Err(Error::WrongInput { takes: "tensors", given: "a frame" }),
+        };
+        let mut laps = Laps::start();
+        let geometry = stage.fill_input(frame, &mut self.session)?;
+        let pre = laps.lap();
+        self.session.run()?;
+        let infer = laps.lap();
+        stage.decode(&self.session, &geometry)?;
+        self.times = Times { pre, infer, post: laps.lap() };
+        Ok(stage.answer())
+    }
+}
+
+impl FrameStage {
+    fn fill_input(&mut self, frame: &Frame<'_>, session: &mut Session) -> Result<Geometry, Error> {
+        match session.inputs()[0].element {
+            ElementType::F32 => Ok(self.preprocess.run(frame, session.input_mut::<f32>(0)?)?),
+            ElementType::F16 => {
+                let tensor = session.input_mut::<half::f16>(0)?;
+                self.input_floats.resize(tensor.len(), 0.0);
+                let geometry = self.preprocess.run(frame, &mut self.input_floats)?;
+                for (narrow, wide) in tensor.iter_mut().zip(&self.input_floats) {
+                    *narrow = half::f16::from_f32(*wide);
+                }
+                Ok(geometry)
+            }
+            other => Err(Error::Contract(format!("the model's input is {other:?}; frames fill f32 or f16"))),
+        }
+    }
+
+    fn decode(&mut self, session: &Session, geometry: &Geometry) -> Result<(), Error> {
+        let Self { decoder, output, output_floats, .. } = self;
+        match decoder {
+            Decoder::Detect(decoder, found) => {
+                decoder.decode(floats(session, *output, output_floats)?, geometry, found)?;
+            }
+            Decoder::Classes(decoder, found) => decoder.decode(floats(session, *output, output_floats)?, found)?,
+            Decoder::Mask(decoder, mask) => {
+                match session.outputs()[*output].element {
+                    ElementType::U8 => decoder.decode_indices(session.output::<u8>(*output)?)?,
+                    ElementType::I32 => decoder.decode_indices(session.output::<i32>(*output)?)?,
+                    ElementType::I64 => decoder.decode_indices(session.output::<i64>(*output)?)?,
+                    _ => decoder.decode(floats(session, *output, output_floats)?)?,
+                };
+                [mask.height, mask.width] = geometry.frame;
+                decoder.to_frame(geometry, &mut mask.classes);
+            }
+            Decoder::None => {}
+        }
+        Ok(())
+    }
+
+    fn answer(&self) -> Answer<'_> {
+        match &self.decoder {
+            Decoder::Detect(_, found) => Answer::Detections(found),
+            Decoder::Classes(_, found) => Answer::Classes(found),
+            Decoder::Mask(_, mask) => Answer::Mask(mask),
+            Decoder::None => Answer::Tensors,
+        }
+    }
+}
+
+/// An output as float32; float16 is widened into `scratch`.
+pub(crate) fn floats<'a>(
+    session: &'a Session,
+    output: usize,
+    scratch: &'a mut Vec<f32>,
+) -> Result<&'a [f32], Error> {
+    match session.outputs()[output].element {
+        ElementType::F32 => Ok(session.output::<f32>(output)?),
+        ElementType::F16 => {
+            scratch.clear();
+            scratch.extend(session.output::<half::f16>(output)?.iter().map(|value| value.to_f32()));
+            Ok(scratch)
+        }
+        other => Err(Error::Contract(format!("an output of type {other:?} has no decoder; f32 or f16 has"))),
+    }
+}

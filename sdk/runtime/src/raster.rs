@@ -1,0 +1,278 @@
+//! A raster through the model: windows in, rows of a mask out, in bounded memory.
+
+use farsight_engine::Session;
+use farsight_spec::{Activation, ElementType, Input, ModelSpec, Output, RasterInput, Tiling};
+use farsight_vision::{
+    BandMatch, Blender, Raster, RasterInfo, RasterNormalise, TilePlan, Window, argmax_row, nodata_mask,
+};
+
+use crate::pipeline::floats;
+use crate::stage::{Stage, output_index};
+use crate::times::Laps;
+use crate::{Error, Pipeline, Times};
+
+/// Stands in a mask where the raster holds no data.
+pub const MASK_NODATA: u8 = 255;
+
+/// What a raster gave, beside the rows of its mask.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RasterAnswer {
+    /// `[height, width]` in pixels.
+    pub size: [usize; 2],
+    /// Windows run.
+    pub windows: usize,
+    /// Where the time went: reading and normalising; the session; blending and writing.
+    pub times: Times,
+    /// Pixels of each class.
+    pub pixels: Vec<u64>,
+    /// Pixels without data.
+    pub nodata_pixels: u64,
+    /// Area of a pixel in square metres, where the raster's coordinates are metres.
+    pub pixel_area_m2: Option<f64>,
+    /// How the model's bands were found in the file.
+    pub bands: BandMatch,
+}
+
+/// How far a raster is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RasterProgress {
+    /// Windows done.
+    pub done: usize,
+    /// Windows in all.
+    pub total: usize,
+    /// Where the time of this window went.
+    pub times: Times,
+}
+
+/// What a raster needs, made once at open.
+pub(crate) struct RasterStage {
+    normalise: RasterNormalise,
+    tiling: Tiling,
+    window: [usize; 2],
+    classes: usize,
+    activation: Activation,
+    output: usize,
+    spec: RasterInput,
+}
+
+impl RasterStage {
+    pub(crate) fn new(input: &RasterInput, spec: &ModelSpec, session: &Session) -> Result<Self, Error> {
+        let Output::Mask(mask) = &spec.output else {
+            return Err(Error::Contract("a raster's decoder is `mask`".to_owned()));
+        };
+        let window = input
+            .tiling
+            .window
+            .ok_or_else(|| Error::Contract("the spec is not resolved: the window is missing".to_owned()))?;
+        let bands = input.bands.len();
+        let expected = [1, bands, window[0], window[1]].map(Some);
+        match session.inputs() {
+            [tensor] if tensor.shape == expected && tensor.element == ElementType::F32 => {}
+            others => {
+                return Err(Error::Contract(format!("the inputs are {others:?}, the spec needs f32 {expected:?}")));
+            }
+        }
+        let output = output_index(spec, session.outputs())?;
+        let classes = match session.outputs()[output].shape[..] {
+            [Some(1), Some(classes @ 1..=255), Some(h), Some(w)] if [h, w] == window => classes,
+            ref shape => {
+                return Err(Error::Contract(format!(
+                    "the output's shape is {shape:?}, the spec needs [1, classes, {}, {}]",
+                    window[0], window[1]
+                )));
+            }
+        };
+        Ok(Self {
+            normalise: RasterNormalise::new(&input.normalise, bands)?,
+            tiling: input.tiling.clone(),
+            window,
+            classes,
+            activation: mask.activation,
+            output,
+            spec: input.clone(),
+        })
+    }
+}
+
+impl Pipeline {
+    /// Runs a raster window by window. `rows` gets the mask's finished rows in order, one byte a pixel:
+    /// the class, or [`MASK_NODATA`] where every band the model reads holds the nodata value (the raster's
+    /// own tag; the spec's where it has none). Memory is bounded by one row of windows.
+    ///
+    /// # Errors
+    /// If the model takes no rasters, a band is missing, the file is damaged, the session fails, or `rows`
+    /// says so.
+    pub fn run_raster(
+        &mut self,
+        raster: &mut Raster,
+        rows: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+        progress: &mut dyn FnMut(RasterProgress),
+    ) -> Result<RasterAnswer, Error> {
+        let Self { session, stage, .. } = self;
+        let Stage::Raster(stage) = stage else {
+            let takes = if matches!(self.spec().input, Input::Tensors) { "tensors" } else { "frames" };
+            return Err(Error::WrongInput { takes, given: "a raster" });
+        };
+        let choice = raster.choose_bands(&stage.spec.bands)?;
+        let plan = TilePlan::new(raster.info().size, stage.window, stage.tiling.overlap, stage.tiling.blend)?;
+        raster.set_cache_bytes(raster.bytes_for_windows(stage.window[0], choice.bands.len()));
+        let mut run = Run::new(stage, &plan, raster.info())?;
+        let total = plan.len();
+        for window in plan.windows() {
+            let mut laps = Laps::start();
+            let tensor = session.input_mut::<f32>(0)?;
+            raster.read_padded(&window, &choice.bands, &mut run.scratch, tensor)?;
+            run.note_nodata(&window, tensor);
+            stage.normalise.run(tensor);
+            let pre = laps.lap();
+            session.run()?;
+            let infer = laps.lap();
+            run.blend(stage, &window, floats(session, stage.output, &mut run.floats)?)?;
+            run.write_finished(rows)?;
+            let times = Times { pre, infer, post: laps.lap() };
+            run.times += times;
+            progress(RasterProgress { done: window.index + 1, total, times });
+        }
+        self.times = run.times;
+        Ok(RasterAnswer {
+            size: raster.info().size,
+            windows: total,
+            times: run.times,
+            pixels: run.pixels,
+            nodata_pixels: run.nodata_pixels,
+            pixel_area_m2: raster.info().georeference.pixel_area_m2(),
+            bands: choice.matched,
+        })
+    }
+}
+
+/// The buffers of one raster's run.
+struct Run {
+    blender: Blender,
+    nodata: Option<f64>,
+    size: [usize; 2],
+    /// Which pixels hold no data, for as many rows as a window is high.
+    nodata_rows: Vec<bool>,
+    nodata_window: Vec<bool>,
+    window_height: usize,
+    scratch: Vec<f32>,
+    floats: Vec<f32>,
+    probabilities: Vec<f32>,
+    line: Vec<u8>,
+    times: Times,
+    pixels: Vec<u64>,
+    nodata_pixels: u64,
+}
+
+impl Run {
+    fn new(stage: &RasterStage, plan: &TilePlan, raster: &RasterInfo) -> Result<Self, Error> {
+        let [height, width] = stage.window;
+        Ok(Self {
+            blender: Blender::new(plan, stage.classes)?,
+            nodata: raster.nodata.or(stage.spec.nodata),
+            size: raster.size,
+            nodata_rows: vec![false; height * raster.size[1]],
+            nodata_window: vec![false; height * width],
+            window_height: height,
+            scratch: Vec::new(),
+            floats: Vec::new(),
+            probabilities: vec![0.0; stage.classes * height * width],
+            line: vec![0; raster.size[1]],
+            times: Times::default(),
+            pixels: vec![0; stage.classes],
+            nodata_pixels: 0,
+        })
+    }
+
+    /// Keeps which of the window's pixels hold no data, before they are normalised.
+    fn note_nodata(&mut self, window: &Window, values: &[f32]) {
+        let Some(nodata) = self.nodata else { return };
+        nodata_mask(values, nodata, &mut self.nodata_window);
+        let [height, width] = window.size;
+        let [raster_height, raster_width] = self.size.map(|length| length as i64);
+        for y in 0..height {
+            let row = window.start[0] + y as i64;
+            if !(0..raster_height).contains(&row) {
+                continue;
+            }
+            let first = (-window.start[1]).clamp(0, width as i64);
+            let end = (raster_width - window.start[1]).clamp(first, width as i64);
+            let slot = row as usize % self.window_height * self.size[1];
+            let start = slot + (window.start[1] + first) as usize;
+            let count = (end - first) as usize;
+            let from = y * width + first as usize;
+            self.nodata_rows[start..start + count].copy_from_slice(&self.nodata_window[from..from + count]);
+        }
+    }
+
+    fn blend(&mut self, stage: &RasterStage, window: &Window, tensor: &[f32]) -> Result<(), Error> {
+        activate(stage.activation, tensor, stage.classes, &mut self.probabilities);
+        Ok(self.blender.add(window, &self.probabilities)?)
+    }
+
+    fn write_finished(&mut self, rows: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+        while let Some(finished) = self.blender.next_row() {
+            argmax_row(finished.values, &mut self.line)?;
+            let slot = finished.row % self.window_height * self.size[1];
+            let nodata = &self.nodata_rows[slot..slot + self.size[1]];
+            for (class, is_nodata) in self.line.iter_mut().zip(nodata) {
+                if *is_nodata {
+                    *class = MASK_NODATA;
+                    self.nodata_pixels += 1;
+                } else {
+                    self.pixels[usize::from(*class)] += 1;
+                }
+            }
+            rows(&self.line)?;
+        }
+        Ok(())
+    }
+}
+
+/// From raw values `[classes, height, width]` to what is blended.
+fn activate(activation: Activation, tensor: &[f32], classes: usize, out: &mut [f32]) {
+    match activation {
+        Activation::None => out.copy_from_slice(tensor),
+        Activation::Sigmoid => {
+            for (out, value) in out.iter_mut().zip(tensor) {
+                *out = 1.0 / (1.0 + (-value).exp());
+            }
+        }
+        Activation::Softmax => softmax(tensor, classes, out),
+    }
+}
+
+/// Over the classes of each pixel, as `scipy.special.softmax(x, axis=0)` in f32: the greatest is subtracted
+/// first.
+fn softmax(tensor: &[f32], classes: usize, out: &mut [f32]) {
+    let pixels = tensor.len() / classes;
+    for pixel in 0..pixels {
+        let at = |class: usize| class * pixels + pixel;
+        let greatest = (0..classes).map(|class| tensor[at(class)]).fold(f32::NEG_INFINITY, f32::max);
+        let mut sum = 0.0;
+        for class in 0..classes {
+            let value = (tensor[at(class)] - greatest).exp();
+            out[at(class)] = value;
+            sum += value;
+        }
+        for class in 0..classes {
+            out[at(class)] /= sum;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_over_classes_of_each_pixel() {
+        // scipy.special.softmax([[0, 1], [0, 3], [0, -1]], axis=0), two pixels.
+        let mut out = [0.0; 6];
+        softmax(&[0.0, 1.0, 0.0, 3.0, 0.0, -1.0], 3, &mut out);
+        let expected = [1.0 / 3.0, 0.117_310_43, 1.0 / 3.0, 0.866_813_34, 1.0 / 3.0, 0.015_876_24];
+        for (found, expected) in out.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+}
