@@ -56,7 +56,7 @@ def tensor(case):
         row = [F32(v) + j * step for v, j in zip((cx, cy, w, h), jitter)]
         if case["layout"] == "objectness":
             row.append(F32(lcg.below(levels + 1)) / F32(levels))
-        likely = lcg.below(classes)
+        likely = case["first_class"] + lcg.below(classes - case["first_class"])
         for c in range(classes):
             score = F32(lcg.below(levels + 1)) / F32(levels) if levels else F32(i * 7919 % case["anchors"]) / F32(case["anchors"])
             row.append(score if c == likely else score / F32(4))
@@ -138,7 +138,7 @@ def yolox(case, demo):
 
 def cases():
     base = dict(
-        layout="anchors", seed=1, input=[640, 640], frame=[1080, 1920], anchors=400, classes=3, places=12, spread=24,
+        layout="anchors", seed=1, first_class=0, input=[640, 640], frame=[1080, 1920], anchors=400, classes=3, places=12, spread=24,
         step=0.125, levels=4096, conf=0.25, iou=0.7, max_det=300, agnostic=False,
     )
     frames = [
@@ -149,6 +149,9 @@ def cases():
         yield dict(base, name=f"frame {frame}", seed=100 + i, frame=frame, max_det=25)
     yield dict(base, name="80 classes", classes=80, anchors=300, max_det=60)
     yield dict(base, name="80 classes, crowded", classes=80, anchors=600, places=2, iou=0.45, max_det=60)
+    for iou in (0.8, 0.9):
+        # Steps that the offset of a high class rounds away.
+        yield dict(base, name=f"80 classes, fine, iou {iou}", classes=80, first_class=78, anchors=900, places=4, step=0.01, spread=300, iou=iou, max_det=60)
     yield dict(base, name="80 classes, agnostic", classes=80, anchors=300, agnostic=True)
     yield dict(base, name="80 classes, coarse, at thresholds", classes=80, anchors=500, step=2, spread=6, places=4, levels=16, iou=0.6, max_det=60)
     for iou in (0.0, 0.3, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
@@ -184,7 +187,6 @@ def short(value):
 def write_detect(demo):
     done = []
     for case in cases():
-        case["conf"], case["iou"] = short(case["conf"]), short(case["iou"])
         kind = {"end-to-end": end_to_end, "grid": lambda case: yolox(case, demo)}.get(case["layout"], yolo)
         found = kind(case)
         case["rows"] = [[short(v) for v in row] for row in found]

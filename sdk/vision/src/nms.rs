@@ -132,8 +132,7 @@ fn area([x1, y1, x2, y2]: [f32; 4], border: f32) -> f32 {
 /// Boxes that are compared at once: what the compiler turns into vector instructions.
 const LANES: usize = 16;
 
-/// The kept boxes, coordinate by coordinate. Every vector is padded to whole groups of [`LANES`] with boxes
-/// that overlap nothing.
+/// The kept boxes in groups of [`LANES`]; the last group is filled up with boxes that overlap nothing.
 #[derive(Debug, Clone, Default)]
 struct Kept {
     groups: Vec<Group>,

@@ -108,6 +108,9 @@ fn sigmoid(x: f32) -> f32 {
 mod tests {
     use super::*;
 
+    /// Name, tensor, activation, how many, label offset, classes and scores expected.
+    type Row<'a> = (&'a str, &'a [f32], Activation, usize, usize, &'a [(usize, f32)]);
+
     fn decode(tensor: &[f32], activation: Activation, top: usize, label_offset: usize) -> Vec<(usize, f32)> {
         let output = ClassesOutput { labels: Vec::new(), top, activation, label_offset };
         let mut out = Vec::new();
@@ -120,7 +123,7 @@ mod tests {
         use Activation::{None, Sigmoid, Softmax};
         let ln = |x: f32| x.ln();
         #[rustfmt::skip]
-        let rows: &[(&str, &[f32], Activation, usize, usize, &[(usize, f32)])] = &[
+        let rows: &[Row] = &[
             ("as they are", &[0.1, 0.7, 0.2], None, 2, 0, &[(1, 0.7), (2, 0.2)]),
             ("ties by index", &[0.5, 0.9, 0.5, 0.9], None, 3, 0, &[(1, 0.9), (3, 0.9), (0, 0.5)]),
             ("more asked for than there are", &[0.1, 0.2], None, 5, 0, &[(1, 0.2), (0, 0.1)]),

@@ -5,6 +5,9 @@ use farsight_spec::ElementType;
 use super::*;
 use YoloLayout::{Anchors, AnchorsLast, EndToEnd, Grid, Objectness};
 
+/// Shapes of the outputs (negative: not fixed), input, hints, what is expected.
+type Row<'a, Expected> = (&'a [&'a [i64]], [usize; 2], LayoutHints, Expected);
+
 const S640: [usize; 2] = [640, 640];
 
 fn outputs(shapes: &[&[i64]]) -> Vec<TensorInfo> {
@@ -30,7 +33,7 @@ fn decided() {
     let grid = |classes| LayoutHints { grid: true, classes, ..NO_HINT };
     let cattle: &[&[i64]] = &[&[1, 65, 52, 52], &[1, 65, 26, 26], &[1, 5, 3549], &[1, 65, 13, 13]];
     #[rustfmt::skip]
-    let rows: &[(&[&[i64]], [usize; 2], LayoutHints, (usize, YoloLayout, Option<usize>))] = &[
+    let rows: &[Row<(usize, YoloLayout, Option<usize>)>] = &[
         (&[&[1, 84, 8400]], S640, NO_HINT, (0, Anchors, Some(80))),
         (&[&[1, 84, 8400]], S640, classes(80), (0, Anchors, Some(80))),
         (&[&[1, 84, 8400]], S640, end2end(true), (0, Anchors, Some(80))),
@@ -84,7 +87,7 @@ impl LayoutHints {
 #[test]
 fn undecidable_says_what_was_seen() {
     #[rustfmt::skip]
-    let rows: &[(&[&[i64]], [usize; 2], LayoutHints, &[&str])] = &[
+    let rows: &[Row<&[&str]>] = &[
         (&[&[1, 8400, 85]], S640, NO_HINT, &["'output0' [1, 8400, 85]", "`anchors-last`", "with 81", "`objectness`", "with 80"]),
         (&[&[1, 84, 6]], [64, 64], classes(2), &["`anchors-last`", "`end-to-end`"]),
         (&[&[1, 84, 84]], [64, 64], classes(80), &["`anchors` ", "`anchors-last`"]),
@@ -104,7 +107,7 @@ fn undecidable_says_what_was_seen() {
 #[test]
 fn no_fit_says_what_was_expected() {
     #[rustfmt::skip]
-    let rows: &[(&[&[i64]], [usize; 2], LayoutHints, &[&str])] = &[
+    let rows: &[Row<&[&str]>] = &[
         (&[], S640, NO_HINT, &["no output at all"]),
         (&[&[1, 1000]], S640, NO_HINT, &["'output0' [1, 1000]", "[1, 4 + classes, 8400]", "[1, 25200, 5 + classes]"]),
         (&[&[1, 84, 8400]], S640, classes(3), &["[1, 7, 8400]", "3 classes", "with 80 classes"]),

@@ -6,12 +6,15 @@ fn output(labels: usize, activation: Activation) -> MaskOutput {
     MaskOutput { labels: vec![String::new(); labels], activation }
 }
 
+/// Name, number of labels, activation, shape, tensor, map expected.
+type Row<'a> = (&'a str, usize, Activation, &'a [usize], &'a [f32], &'a [u8]);
+
 #[test]
 fn maps() {
     use Activation::{None, Sigmoid, Softmax};
     let nan = f32::NAN;
     #[rustfmt::skip]
-    let rows: &[(&str, usize, Activation, &[usize], &[f32], &[u8])] = &[
+    let rows: &[Row] = &[
         ("planes", 2, None, &[1, 2, 2, 3], &[0., 1., 2., 3., 4., 5., 9., 1., 1., 4., 4., 4.], &[1, 0, 0, 1, 0, 0]),
         ("interleaved", 2, None, &[1, 6, 1, 2], &[0., 9., 1., 1., 2., 1., 3., 4., 4., 4., 5., 4.], &[1, 0, 0, 1, 0, 0]),
         ("shorter axis: first", 0, Softmax, &[1, 2, 1, 3], &[0., 1., 2., 1., 1., 1.], &[1, 0, 0]),

@@ -111,6 +111,9 @@ pub fn average_precision(scores: &[(f32, bool)]) -> Option<f64> {
 mod tests {
     use super::*;
 
+    /// Scores with their truth, and the average precision expected.
+    type Row<'a> = (&'a [(f32, bool)], Option<f64>);
+
     fn ranked(classes: &[usize]) -> Vec<ClassScore> {
         classes.iter().map(|&class| ClassScore { class, score: 0.5 }).collect()
     }
@@ -130,7 +133,7 @@ mod tests {
     fn average_precisions() {
         let (t, f) = (true, false);
         #[rustfmt::skip]
-        let rows: &[(&[(f32, bool)], Option<f64>)] = &[
+        let rows: &[Row] = &[
             (&[], None),
             (&[(0.5, f)], None),
             (&[(0.5, t)], Some(1.0)),

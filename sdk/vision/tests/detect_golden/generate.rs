@@ -22,6 +22,7 @@ pub(crate) struct Drawing {
     pub(crate) input: [usize; 2],
     pub(crate) anchors: usize,
     pub(crate) classes: usize,
+    first_class: usize,
     places: usize,
     spread: usize,
     step: f32,
@@ -61,7 +62,7 @@ impl Drawing {
             if self.layout == "objectness" {
                 rows.push(lcg.fraction(self.levels));
             }
-            let likely = lcg.below(self.classes);
+            let likely = self.first_class + lcg.below(self.classes - self.first_class);
             for class in 0..self.classes {
                 let distinct = (i * 7919 % self.anchors) as f32 / self.anchors as f32;
                 let score = if self.levels > 0 { lcg.fraction(self.levels) } else { distinct };
