@@ -1,5 +1,6 @@
 //! GeoTIFFs of many kinds against what rasterio says of them (tests/reference/rasters.py wrote golden/rasters).
 #![cfg(feature = "rasters")]
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
 
 use std::path::{Path, PathBuf};
 

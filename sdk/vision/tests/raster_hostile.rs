@@ -1,5 +1,6 @@
 //! Files that lie, are cut off or are something else: each its own clear error, no panic, no large allocation.
 #![cfg(feature = "rasters")]
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
 
 use std::path::Path;
 

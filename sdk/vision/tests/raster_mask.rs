@@ -1,6 +1,7 @@
 //! Masks: written row by row, read back with the place of the raster they were made from.
 //! With FARSIGHT_MASKS=DIR they are left there for tests/reference/rasters.py to check with rasterio.
 #![cfg(feature = "rasters")]
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! Windows and their blend against ukis-csmask's own `tile_array` and `untile_array`
 //! (tests/reference/tiles.py wrote golden/tiles.json).
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
 
 use farsight_spec::Blend;
 use farsight_vision::{Blender, TileError, TilePlan, Window, argmax_row, read_padded_window};

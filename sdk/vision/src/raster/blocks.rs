@@ -182,4 +182,33 @@ mod tests {
         assert_eq!((cache.bytes, cache.blocks.len(), cache.by_use.len()), (10, 1, 1));
         assert!(cache.get(&block(3)).is_some());
     }
+
+    #[test]
+    fn row_major_windows_decode_every_block_once() {
+        // window height and width, step
+        for (height, width, step) in [(16, 32, 16), (20, 20, 16), (17, 40, 13), (50, 9, 7), (1, 1, 1)] {
+            for bands in [1, 3] {
+                let grid = grid(1);
+                let mut cache = Cache::new(grid.row_bytes(height, bands));
+                let mut decoded = 0;
+                for row in (0..=100 - height).step_by(step) {
+                    for column in (0..=70 - width).step_by(step) {
+                        for plane in 0..bands {
+                            for block in grid.touching(plane, row..row + height, column..column + width) {
+                                if cache.get(&block).is_none() {
+                                    decoded += 1;
+                                    let bytes = block.size[0] * block.size[1] * grid.sample_bytes;
+                                    cache.insert(block, Arc::new(vec![0; bytes]));
+                                }
+                            }
+                        }
+                    }
+                }
+                let last = |length: usize, size: usize| (length - size) / step * step + size;
+                let (rows, columns) = (last(100, height), last(70, width));
+                let touched = rows.div_ceil(16) * columns.div_ceil(32) * bands;
+                assert!(decoded <= touched, "{height} {width} {step} {bands}: {decoded} of {touched}");
+            }
+        }
+    }
 }
