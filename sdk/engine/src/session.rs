@@ -171,13 +171,13 @@ impl Session {
     /// # Errors
     /// There is no input `i`, its elements are not `T`, or its shape is open still.
     pub fn input_mut<T: Element>(&mut self, i: usize) -> Result<&mut [T]> {
-        check_element::<T>(&self.inputs, Port::Input, i)?;
-        let wrong = wrong_element::<T>(&self.inputs[i], Port::Input, i);
-        let bytes = self.input_bytes_mut(i)?;
+        let tensor = info(&self.inputs, Port::Input, i)?;
+        check_element::<T>(tensor, Port::Input, i)?;
+        let bytes = self.bindings.input_bytes(i).ok_or_else(|| no_shape_yet(i, tensor))?;
         if bytes.is_empty() {
             return Ok(&mut []);
         }
-        bytemuck::try_cast_slice_mut(bytes).map_err(|_| wrong)
+        bytemuck::try_cast_slice_mut(bytes).map_err(|_| wrong_element::<T>(tensor, Port::Input, i))
     }
 
     /// Input `i` as bytes in this machine's order.
@@ -186,10 +186,7 @@ impl Session {
     /// There is no input `i`, or its shape is open still.
     pub fn input_bytes_mut(&mut self, i: usize) -> Result<&mut [u8]> {
         let tensor = info(&self.inputs, Port::Input, i)?;
-        self.bindings.input_bytes(i).ok_or_else(|| EngineError::NotReady {
-            tensor: label(Port::Input, i, tensor),
-            reason: "its shape is open, set_input_shape must come first",
-        })
+        self.bindings.input_bytes(i).ok_or_else(|| no_shape_yet(i, tensor))
     }
 
     /// Output `i` of the last run, in row-major order.
@@ -197,12 +194,13 @@ impl Session {
     /// # Errors
     /// There is no output `i`, its elements are not `T`, or there was no run yet to tell its shape.
     pub fn output<T: Element>(&self, i: usize) -> Result<&[T]> {
-        check_element::<T>(&self.outputs, Port::Output, i)?;
+        let tensor = info(&self.outputs, Port::Output, i)?;
+        check_element::<T>(tensor, Port::Output, i)?;
         let bytes = self.output_bytes(i)?;
         if bytes.is_empty() {
             return Ok(&[]);
         }
-        bytemuck::try_cast_slice(bytes).map_err(|_| wrong_element::<T>(&self.outputs[i], Port::Output, i))
+        bytemuck::try_cast_slice(bytes).map_err(|_| wrong_element::<T>(tensor, Port::Output, i))
     }
 
     /// Output `i` of the last run as bytes in this machine's order.
@@ -256,7 +254,7 @@ impl Session {
 
     fn run_with(&mut self, deadline: Option<Instant>) -> Result<()> {
         if let Some(i) = self.bindings.unbound_input() {
-            self.input_bytes_mut(i)?;
+            return Err(no_shape_yet(i, &self.inputs[i]));
         }
         self.control.begin(deadline)?;
         let done = self.graph.run(self.control.options(), &mut self.bindings);
@@ -357,8 +355,14 @@ fn label(port: Port, i: usize, tensor: &TensorInfo) -> String {
     format!("{} {i} \"{}\"", port.name(), tensor.name)
 }
 
-fn check_element<T: Element>(tensors: &[TensorInfo], port: Port, i: usize) -> Result<()> {
-    let tensor = info(tensors, port, i)?;
+fn no_shape_yet(i: usize, tensor: &TensorInfo) -> EngineError {
+    EngineError::NotReady {
+        tensor: label(Port::Input, i, tensor),
+        reason: "its shape is open, set_input_shape must come first",
+    }
+}
+
+fn check_element<T: Element>(tensor: &TensorInfo, port: Port, i: usize) -> Result<()> {
     if T::fits(tensor.element) { Ok(()) } else { Err(wrong_element::<T>(tensor, port, i)) }
 }
 
