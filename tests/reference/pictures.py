@@ -111,8 +111,6 @@ def tiffs():
     opencv("rgb16.tif", scene(3, 16))
     opencv("gray16.tif", scene(1, 16))
     pil("gray8.tif", Image.fromarray(scene(1)[..., 0]))
-    pil("rgba8.tif", Image.fromarray(scene(4)))
-    pil("palette.tif", rgb.quantize(20))
     pil("one-bit.tif", Image.fromarray(scene(1)[..., 0]).convert("1"))
     pil("orientation-3.tif", rgb, exif=exif(3))
 

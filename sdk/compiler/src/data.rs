@@ -20,6 +20,9 @@ mod masks;
 mod truth;
 mod yolo;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -141,6 +144,14 @@ impl Dataset {
             return Err(DataError::Nothing { path: path.into() });
         }
         Ok(Self { path: path.into(), samples, found })
+    }
+
+    /// Finds inputs only and looks at no label: what a calibration takes.
+    ///
+    /// # Errors
+    /// A [`DataError`] if the path cannot be read or holds no input.
+    pub fn open_inputs(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        Self::open(path, Task::Tensors, &[])
     }
 
     /// How many samples there are; never 0.

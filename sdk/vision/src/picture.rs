@@ -3,7 +3,8 @@
 //! [`read`] gives the pixels that `cv2.imread(path, IMREAD_COLOR)` of OpenCV 5.0 gives, in RGB order: the EXIF
 //! orientation is applied, alpha is dropped (not blended), 16 bits become 8 by their upper half, grey and
 //! palette become three channels. Where OpenCV would return a picture with a grey rest (a JPEG that is cut
-//! off), `read` refuses it.
+//! off), `read` refuses it. Two kinds differ: a TIFF with transparency (OpenCV multiplies its colours by the
+//! alpha, here alpha is dropped as everywhere) and a TIFF with a palette (refused).
 
 mod error;
 mod jpeg;

@@ -69,8 +69,10 @@ fn kept_in(picture: &Picture, rect: Rect) -> Rect {
     Rect { x, y, ..rect }
 }
 
-/// Whole pixels of a box; not a number becomes 0 and lies outside of no picture.
-fn pixels([x1, y1, x2, y2]: [f32; 4]) -> Rect {
+/// Whole pixels of a box. What is not a number counts as 0, and what is far outside of any picture is cut.
+fn pixels(bbox: [f32; 4]) -> Rect {
+    const FAR: f32 = 1e6;
+    let [x1, y1, x2, y2] = bbox.map(|v| v.clamp(-FAR, FAR));
     let (x, y) = (x1.floor() as i64, y1.floor() as i64);
     Rect { x, y, width: (x2.ceil() as i64 - x).max(1), height: (y2.ceil() as i64 - y).max(1) }
 }

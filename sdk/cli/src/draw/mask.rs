@@ -73,7 +73,7 @@ pub(super) fn with_legend(picture: &Picture, mask: &[u8], classes: &Classes<'_>)
         let side = (font.height() * 2 / 3) as i64;
         let swatch = Rect { x: *x as i64, y: y + (font.height() as i64 - side) / 2, width: side, height: side };
         fill(&mut all, swatch, entry.color);
-        font.draw(&mut all, *x as i64 + side + gap as i64 / 2, y, text, INK);
+        font.draw(&mut all, *x as i64 + side + gap as i64 * 2 / 3, y, text, INK);
     }
     all
 }
@@ -120,7 +120,7 @@ fn entries(mask: &[u8], classes: &Classes<'_>) -> Vec<Entry> {
 
 /// Left edge, line and text of each entry: side by side as far as the width goes.
 fn flow(font: Font, entries: &[Entry], width: usize, gap: usize) -> Vec<(usize, usize, String)> {
-    let swatch = font.height() * 2 / 3 + gap / 2;
+    let swatch = font.height() * 2 / 3 + gap * 2 / 3;
     let (mut x, mut row) = (gap, 0);
     let mut places = Vec::new();
     for entry in entries {

@@ -14,20 +14,15 @@ pub(super) struct Font {
 }
 
 impl Font {
-    /// A readable size for a picture of this size: about a thirtieth of its mean side, at least 16 pixels.
+    /// A readable size for a picture of this size: up to a thirtieth of its mean side, at least 16 pixels.
     pub(super) fn for_picture(picture: &Picture) -> Self {
-        let wanted = (picture.width + picture.height) / 60;
-        let sizes = [RasterHeight::Size16, RasterHeight::Size20, RasterHeight::Size24, RasterHeight::Size32];
-        let fits = |raster: RasterHeight| (wanted / raster.val()).max(1);
-        // The largest that is not higher than wanted; of two equals the finer bitmap.
-        let mut best = Self { raster: RasterHeight::Size16, enlarged: 1 };
-        for raster in sizes {
-            let font = Self { raster, enlarged: fits(raster) };
-            if font.height() <= wanted.max(16) && font.height() >= best.height() {
-                best = font;
-            }
-        }
-        best
+        let raster = match (picture.width + picture.height) / 60 {
+            ..20 => RasterHeight::Size16,
+            20..24 => RasterHeight::Size20,
+            24..32 => RasterHeight::Size24,
+            more => return Self { raster: RasterHeight::Size32, enlarged: more / 32 },
+        };
+        Self { raster, enlarged: 1 }
     }
 
     /// Height of a line in pixels.
@@ -89,7 +84,7 @@ mod tests {
     #[test]
     fn sizes_follow_the_picture() {
         for (width, height, expected) in
-            [(10, 10, 16), (275, 183, 16), (640, 640, 20), (1280, 720, 32), (1920, 1080, 48), (4000, 3000, 100)]
+            [(10, 10, 16), (275, 183, 16), (640, 640, 20), (810, 700, 24), (1280, 720, 32), (1920, 1080, 32), (4000, 3000, 96)]
         {
             let font = Font::for_picture(&blank(width, height, [0; 3]));
             assert_eq!(font.height(), expected, "{width} x {height}");

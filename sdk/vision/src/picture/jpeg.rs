@@ -24,7 +24,7 @@ pub(super) fn decode(path: &Path, file: File) -> Result<(Picture, u8), PictureEr
     let limits = DecodeLimits { max_pixels: MAX_PIXELS, ..DecodeLimits::default() };
     let mut decoder = Decoder::new_with_limits(&bytes, limits).map_err(|e| told(path, e))?;
     let header = decoder.header();
-    let (width, height) = checked_size(path, header.width().into(), header.height().into())?;
+    let (width, height) = checked_size(path, header.width() as u64, header.height() as u64)?;
     if header.precision != 8 {
         return Err(unsupported(path, FORMAT, format!("{} bits a sample", header.precision)));
     }

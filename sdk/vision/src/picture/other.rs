@@ -36,15 +36,23 @@ pub(super) fn decode(
     let orientation = decoder.orientation().map_err(told)?.to_exif();
     let mut samples = vec![0; usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX)];
     decoder.read_image(&mut samples).map_err(told)?;
-    let rgb = to_rgb(samples, color).ok_or_else(|| unsupported(path, name, format!("its samples are {color:?}")))?;
+    let mut rgb = to_rgb(samples, color, format)
+        .ok_or_else(|| unsupported(path, name, format!("its samples are {color:?}")))?;
+    if let Some(kept) = bits_of_16_bit_bmp(format, start) {
+        rgb.chunks_exact_mut(3).for_each(|pixel| pixel.iter_mut().zip(kept).for_each(|(v, bits)| *v &= bits));
+    }
     Ok((Picture { width, height, rgb }, orientation))
 }
 
 /// Samples of any colour type to RGB8; `None` for those that are not colours (floating point).
-fn to_rgb(samples: Vec<u8>, color: ColorType) -> Option<Vec<u8>> {
-    // The upper half of 16 bits, which the decoders store in this machine's order.
+///
+/// Of 16 bits libpng keeps the upper half; libtiff rounds coloured pixels to the nearest of 255 levels.
+fn to_rgb(samples: Vec<u8>, color: ColorType, format: ImageFormat) -> Option<Vec<u8>> {
+    // The decoders store 16 bits in this machine's order.
     let high = usize::from(cfg!(target_endian = "little"));
+    let nearest = |at: &[u8]| ((u32::from(u16::from_ne_bytes([at[0], at[1]])) + 128) / 257) as u8;
     Some(match color {
+        ColorType::Rgb16 if format == ImageFormat::Tiff => samples.chunks_exact(2).map(nearest).collect(),
         ColorType::Rgb8 => samples,
         ColorType::Rgba8 => pick(&samples, 4, [0, 1, 2]),
         ColorType::L8 => pick(&samples, 1, [0; 3]),
@@ -60,6 +68,19 @@ fn to_rgb(samples: Vec<u8>, color: ColorType) -> Option<Vec<u8>> {
 /// Three bytes of every pixel.
 fn pick(samples: &[u8], pixel: usize, at: [usize; 3]) -> Vec<u8> {
     samples.chunks_exact(pixel).flat_map(|p| at.map(|i| p[i])).collect()
+}
+
+/// The bits that a BMP of 16 bits a pixel really holds, channel by channel: the decoder spreads its 5 or 6 bits
+/// over 0..=255, OpenCV shifts them up and leaves the lower ones 0.
+fn bits_of_16_bit_bmp(format: ImageFormat, start: &[u8]) -> Option<[u8; 3]> {
+    let field = |at: usize| start.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    if format != ImageFormat::Bmp || field(28)? & 0xFFFF != 16 {
+        return None;
+    }
+    const BITFIELDS: u32 = 3;
+    const SIX_BITS: u32 = 0x07E0;
+    let six = field(30)? == BITFIELDS && field(58)? == SIX_BITS;
+    Some([0xF8, if six { 0xFC } else { 0xF8 }, 0xF8])
 }
 
 fn name_of(format: ImageFormat) -> &'static str {
