@@ -59,6 +59,11 @@ impl Facts {
         known.shape = fact.shape.or(known.shape.take());
     }
 
+    /// Adds all that is known elsewhere, as [`Self::add`] does.
+    pub fn extend(&mut self, other: &Self) {
+        other.0.iter().for_each(|(name, fact)| self.add(name, fact.clone()));
+    }
+
     /// What is known of a value; nothing is a fact too.
     pub fn get(&self, name: &str) -> Fact {
         self.0.get(name).cloned().unwrap_or_default()

@@ -19,6 +19,7 @@ mod facts;
 mod graph;
 mod node;
 pub mod onnx;
+mod sweep;
 mod tensor;
 #[cfg(test)]
 mod testing;
@@ -31,6 +32,7 @@ pub use external::ExternalError;
 pub use facts::{Fact, Facts};
 pub use graph::{Links, Names};
 pub use node::Attribute;
+pub use sweep::Swept;
 pub use tensor::{Element, TensorError};
 pub use value::Dim;
 pub use wire::{UnknownFields, WireError};
