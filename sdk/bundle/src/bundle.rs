@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use crate::bytes::{AlignedBytes, Backing, ReadError};
 use crate::container::{Method, Record, TAIL, find_end, read_directory};
 use crate::digest::Digest;
-use crate::error::{BundleError, Fault};
-use crate::limits::{MAX_TEXT, MAX_ZSTD_WINDOW};
+use crate::error::{BundleError, Fault, plain};
+use crate::limits::{MAX_LABELS_TEXT, MAX_TOML, MAX_ZSTD_WINDOW};
 use crate::manifest::{EntryInfo, Manifest, SampleEntry};
 use crate::self_test::{Sample, SelfTest};
 use crate::sniff::{HEAD, open_regular};
@@ -88,7 +88,7 @@ impl Bundle {
         &self.manifest
     }
 
-    /// The resolved spec (with the default recipe: the real one has been applied and is in the report).
+    /// The resolved spec with its labels (and with the default recipe: the real one has been applied and is in the report).
     pub fn spec(&self) -> &ModelSpec {
         &self.spec
     }
@@ -151,9 +151,10 @@ impl Bundle {
             entries.push(check_entry(file, record, expected)?);
         }
         let texts = Texts { file, entries: &entries };
-        let spec = texts.spec(&manifest.tool)?;
+        let mut spec = texts.spec(&manifest.tool)?;
         let target = texts.target(&manifest.tool)?;
-        let labels = texts.labels(&spec)?;
+        let labels = texts.labels()?;
+        layout::give_labels(&mut spec, &labels).map_err(|message| Fault::Labels { message })?;
         let model = texts.position(&manifest.model().entry)?;
         Ok(Self { file: None, entries, manifest, spec, target, labels, model, backing })
     }
@@ -279,32 +280,26 @@ impl Texts<'_> {
         self.toml(layout::TARGET)?.map_err(|message| Fault::Target { tool: tool.to_owned(), message })
     }
 
-    fn labels(&self, spec: &ModelSpec) -> Result<Vec<String>, Fault> {
-        let refused = |message| Fault::Labels { message };
-        let labels = match self.find(layout::LABELS) {
-            Some(_) => labels::parse(self.text(layout::LABELS)?).map_err(refused)?,
-            None => Vec::new(),
-        };
-        layout::check_labels(spec, &labels).map_err(refused)?;
-        Ok(labels)
+    fn labels(&self) -> Result<Vec<String>, Fault> {
+        if self.find(layout::LABELS).is_none() {
+            return Ok(Vec::new());
+        }
+        let text = self.text(layout::LABELS, MAX_LABELS_TEXT)?;
+        labels::parse(text).map_err(|message| Fault::Labels { message })
     }
 
     /// The outer error is one of the entry, the inner one of its text.
     fn toml<T: DeserializeOwned>(&self, name: &str) -> Result<Result<T, String>, Fault> {
-        let text = self.text(name)?;
+        let text = self.text(name, MAX_TOML)?;
         Ok(std::str::from_utf8(text)
             .map_err(|error| format!("it is not UTF-8: {error}"))
-            .and_then(|text| toml::from_str(text).map_err(|error| error.message().to_owned())))
+            .and_then(|text| toml::from_str(text).map_err(|error| plain(error.message()))))
     }
 
-    fn text(&self, name: &str) -> Result<&[u8], Fault> {
+    fn text(&self, name: &str, limit: u64) -> Result<&[u8], Fault> {
         let entry = &self.entries[self.position(name)?];
-        if entry.record.bytes > MAX_TEXT {
-            return Err(Fault::TooLarge {
-                name: name.to_owned(),
-                found: entry.record.bytes,
-                limit: MAX_TEXT,
-            });
+        if entry.record.bytes > limit {
+            return Err(Fault::TooLarge { name: name.to_owned(), found: entry.record.bytes, limit });
         }
         Ok(entry.bytes(self.file))
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::container::{MANIFEST, Method, ZipWriter};
 use crate::digest::Digest;
 use crate::error::{BundleError, Fault};
-use crate::limits::{MAX_ENTRIES, MAX_MANIFEST, MAX_RATIO, MAX_TEXT};
+use crate::limits::{MAX_ENTRIES, MAX_LABELS_TEXT, MAX_MANIFEST, MAX_RATIO, MAX_TOML};
 use crate::manifest::{EntryInfo, FORMAT, Manifest, ModelEntry, SampleEntry, SelfTestEntry, TargetEntry};
 use crate::self_test::{Sample, SelfTest, byte_count};
 use crate::{labels, layout};
@@ -42,7 +42,7 @@ pub struct Contents {
     pub inputs: Vec<TensorInfo>,
     /// What comes out of it, in its order.
     pub outputs: Vec<TensorInfo>,
-    /// Names of the classes in order; empty where there are none.
+    /// Names of the classes in order; empty where there are none. The spec has the same, or none.
     pub labels: Vec<String>,
     /// A small input and its raw answer.
     pub self_test: Option<SelfTest<'static>>,
@@ -139,13 +139,12 @@ fn smaller(bytes: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
 /// judged early.
 fn entries(contents: &Contents) -> Result<Vec<Entry<'_>>, Fault> {
     let mut entries = vec![
-        text_entry(layout::SPEC, spec_text(&contents.spec)?)?,
-        text_entry(layout::TARGET, toml_text(layout::TARGET, &contents.target)?)?,
+        text_entry(layout::SPEC, spec_text(contents)?, MAX_TOML)?,
+        text_entry(layout::TARGET, toml_text(layout::TARGET, &contents.target)?, MAX_TOML)?,
     ];
     if !contents.labels.is_empty() {
-        layout::check_labels(&contents.spec, &contents.labels).map_err(|what| Fault::Contents { what })?;
         let text = labels::to_text(&contents.labels).map_err(|what| Fault::Contents { what })?;
-        entries.push(text_entry(layout::LABELS, text)?);
+        entries.push(text_entry(layout::LABELS, text, MAX_LABELS_TEXT)?);
     }
     if let Some(test) = &contents.self_test {
         entries.extend(sample_entries(layout::self_test_input, &test.inputs)?);
@@ -160,8 +159,8 @@ fn entries(contents: &Contents) -> Result<Vec<Entry<'_>>, Fault> {
     Ok(entries)
 }
 
-fn text_entry(name: &str, text: String) -> Result<Entry<'_>, Fault> {
-    check_size(name, text.len(), MAX_TEXT)?;
+fn text_entry(name: &str, text: String, limit: u64) -> Result<Entry<'_>, Fault> {
+    check_size(name, text.len(), limit)?;
     Ok(Entry { name: name.to_owned(), bytes: Cow::Owned(text.into_bytes()), compress: false })
 }
 
@@ -176,7 +175,9 @@ fn sample_entries<'a>(
     samples.iter().enumerate().map(entry).collect()
 }
 
-fn spec_text(spec: &ModelSpec) -> Result<String, Fault> {
+fn spec_text(contents: &Contents) -> Result<String, Fault> {
+    let mut spec = contents.spec.clone();
+    layout::take_labels(&mut spec, &contents.labels).map_err(|what| Fault::Contents { what })?;
     let mut table = toml::Table::try_from(spec).map_err(|e| unwritable(layout::SPEC, &e))?;
     table.remove("recipe");
     toml_text(layout::SPEC, &table)

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::FileKind;
 use crate::digest::Digest;
+use crate::limits::MAX_MESSAGE;
 
 /// A bundle that could not be read, written or used, and which file it was.
 #[derive(Debug)]
@@ -273,7 +274,7 @@ pub enum Fault {
     /// Features that came after this reader.
     #[error(
         "the bundle requires {}, which this farsight does not know: update farsight on this device, or compile without",
-        names.join(", ")
+        plain(&names.join(", "))
     )]
     Requires {
         /// Those that are not known.
@@ -416,4 +417,9 @@ impl Fault {
     pub(crate) fn directory(what: impl Into<String>) -> Self {
         Self::Directory { what: what.into() }
     }
+}
+
+/// A text that quotes a bundle, safe to print: without control characters, and cut where it gets long.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().take(MAX_MESSAGE).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -1,5 +1,7 @@
 //! `labels.txt`: the names of the classes, one a line.
 
+use crate::limits::MAX_LABELS;
+
 /// The text of `labels`; an error for a label that is not one line of plain text.
 pub(crate) fn to_text(labels: &[String]) -> Result<String, String> {
     check(labels)?;
@@ -10,12 +12,21 @@ pub(crate) fn to_text(labels: &[String]) -> Result<String, String> {
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<String>, String> {
     let text = std::str::from_utf8(text).map_err(|error| format!("it is not UTF-8: {error}"))?;
     let lines = text.strip_suffix('\n').ok_or("its last line does not end")?;
+    check_count(lines.split('\n').count())?;
     let labels: Vec<String> = lines.split('\n').map(str::to_owned).collect();
     check(&labels)?;
     Ok(labels)
 }
 
+fn check_count(count: usize) -> Result<(), String> {
+    if count <= MAX_LABELS {
+        return Ok(());
+    }
+    Err(format!("it has {count} labels; at most {MAX_LABELS} are allowed"))
+}
+
 fn check(labels: &[String]) -> Result<(), String> {
+    check_count(labels.len())?;
     match labels.iter().position(|label| label.chars().any(char::is_control)) {
         Some(class) => Err(format!("the label {:?} of class {class} has a control character", labels[class])),
         None => Ok(()),

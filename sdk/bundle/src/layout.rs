@@ -23,16 +23,31 @@ pub(crate) fn self_test_output(index: usize) -> String {
     format!("self-test/output-{index}.bin")
 }
 
-/// Labels in the spec and in `labels.txt` must be the same, where the spec has any.
-pub(crate) fn check_labels(spec: &ModelSpec, labels: &[String]) -> Result<(), String> {
-    let of_spec: &[String] = match &spec.output {
-        Output::Yolo(output) | Output::Yolox(output) => &output.labels,
-        Output::Classes(output) => &output.labels,
-        Output::Mask(output) => &output.labels,
-        Output::Tensors => &[],
-    };
-    if of_spec.is_empty() || of_spec == labels {
-        return Ok(());
+/// Takes the labels out of a spec on its way into a bundle: there they have a file of their own, so that
+/// `spec.toml` stays small and there is one truth.
+pub(crate) fn take_labels(spec: &mut ModelSpec, labels: &[String]) -> Result<(), String> {
+    let Some(of_spec) = labels_of(spec) else { return Ok(()) };
+    if !of_spec.is_empty() && of_spec != labels {
+        return Err(format!("{} labels are given, the spec has {} others", labels.len(), of_spec.len()));
     }
-    Err(format!("{} labels are given, the spec has {} others", labels.len(), of_spec.len()))
+    of_spec.clear();
+    Ok(())
+}
+
+/// Puts the labels of `labels.txt` back into the spec.
+pub(crate) fn give_labels(spec: &mut ModelSpec, labels: &[String]) -> Result<(), String> {
+    take_labels(spec, labels)?;
+    if let Some(of_spec) = labels_of(spec) {
+        of_spec.extend_from_slice(labels);
+    }
+    Ok(())
+}
+
+fn labels_of(spec: &mut ModelSpec) -> Option<&mut Vec<String>> {
+    match &mut spec.output {
+        Output::Yolo(output) | Output::Yolox(output) => Some(&mut output.labels),
+        Output::Classes(output) => Some(&mut output.labels),
+        Output::Mask(output) => Some(&mut output.labels),
+        Output::Tensors => None,
+    }
 }

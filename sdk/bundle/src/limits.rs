@@ -9,8 +9,17 @@ pub(crate) const MAX_NAME: usize = 255;
 /// Bytes of `manifest.json`. Parsing may take some ten times as much.
 pub(crate) const MAX_MANIFEST: u64 = 256 << 10;
 
-/// Bytes of `spec.toml`, `target.toml` and `labels.txt`, each.
-pub(crate) const MAX_TEXT: u64 = 1 << 20;
+/// Bytes of `spec.toml` and of `target.toml`. Parsing TOML made to do harm takes a hundred times as much.
+pub(crate) const MAX_TOML: u64 = 64 << 10;
+
+/// Bytes of `labels.txt`.
+pub(crate) const MAX_LABELS_TEXT: u64 = 2 << 20;
+
+/// Labels in `labels.txt`: three times the classes of ImageNet-21k.
+pub(crate) const MAX_LABELS: usize = 1 << 16;
+
+/// Characters of a message that quotes a bundle.
+pub(crate) const MAX_MESSAGE: usize = 300;
 
 /// How many times larger than its packed bytes a compressed entry may be. Weights reach 1.1 to 10.
 pub(crate) const MAX_RATIO: u64 = 100;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::container::MANIFEST;
 use crate::digest::Digest;
-use crate::error::Fault;
+use crate::error::{Fault, plain};
 use crate::name;
 use crate::self_test::{Tolerance, byte_count, check_match};
 
@@ -118,7 +118,7 @@ impl Manifest {
     /// # Errors
     /// [`Fault::Format`], [`Fault::Requires`], [`Fault::Manifest`], [`Fault::SelfTest`].
     pub fn parse(json: &[u8]) -> Result<Self, Fault> {
-        let refused = |error: serde_json::Error| Fault::Manifest { message: error.to_string() };
+        let refused = |error: serde_json::Error| Fault::Manifest { message: plain(&error.to_string()) };
         let preamble: Preamble = serde_json::from_slice(json).map_err(refused)?;
         if preamble.format != u64::from(FORMAT) {
             return Err(Fault::Format { found: preamble.format, known: FORMAT });
@@ -155,6 +155,7 @@ impl Manifest {
     fn check_parts(&self) -> Result<(), String> {
         check_name(&self.name)?;
         check_version(&self.version)?;
+        self.check_printable()?;
         for path in self.entries.keys() {
             name::check(path.as_bytes()).map_err(|problem| format!("entry {path:?}: {problem}"))?;
         }
@@ -167,6 +168,18 @@ impl Manifest {
         }
         match self.targets.iter().find(|target| !target.triple.contains('-')) {
             Some(target) => Err(format!("target {:?} has the triple {:?}", target.name, target.triple)),
+            None => Ok(()),
+        }
+    }
+
+    /// What ends up in messages and reports must not write over them.
+    fn check_printable(&self) -> Result<(), String> {
+        let of_targets =
+            self.targets.iter().flat_map(|t| [&t.name, &t.triple].into_iter().chain(&t.cpu_features));
+        let mut texts = [&self.tool, &self.onnxruntime, &self.precision].into_iter().chain(of_targets);
+        let is_plain = |text: &str| text.len() <= 128 && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        match texts.find(|text| !is_plain(text)) {
+            Some(text) => Err(format!("{:?} is not up to 128 printable ASCII characters", plain(text))),
             None => Ok(()),
         }
     }
