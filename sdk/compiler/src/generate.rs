@@ -5,8 +5,8 @@
 
 use farsight::{ElementType, Pipeline};
 use farsight_engine::Session;
-use farsight_spec::{Channels, FrameInput, Input, Layout, ModelSpec, RasterInput};
-use farsight_vision::{BandNormaliser, Frame, FramePreprocess};
+use farsight_spec::{FrameInput, Input, ModelSpec, RasterInput};
+use farsight_vision::{Frame, FramePreprocess, RasterNormalise};
 
 use crate::CompileError;
 
@@ -57,8 +57,6 @@ fn frame_values(frame: &FrameInput, length: usize, seed: u64) -> Result<Vec<f32>
     let mut tensor = vec![0.0; length];
     let mut preprocess = FramePreprocess::new(frame).map_err(farsight::Error::from)?;
     preprocess.run(&picture, &mut tensor).map_err(farsight::Error::from)?;
-    debug_assert!(matches!(frame.channels, Channels::Rgb | Channels::Bgr | Channels::Gray));
-    debug_assert!(matches!(frame.layout, Some(Layout::Nchw | Layout::Nhwc)));
     Ok(tensor)
 }
 
@@ -72,7 +70,7 @@ fn raster_values(raster: &RasterInput, length: usize, seed: u64) -> Result<Vec<f
     for (index, value) in interleaved.into_iter().enumerate() {
         planes[(index % bands) * height * width + index / bands] = value as f32;
     }
-    BandNormaliser::new(&raster.normalise, bands).apply(&mut planes);
+    RasterNormalise::new(&raster.normalise, bands).map_err(farsight::Error::from)?.run(&mut planes);
     Ok(planes)
 }
 

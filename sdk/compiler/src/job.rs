@@ -7,14 +7,18 @@ use std::time::Instant;
 use farsight::{Options, Pipeline};
 use farsight_bundle::Contents;
 use farsight_engine::{Library, Model, evaluate};
-use farsight_graph::{Document, Element};
-use farsight_spec::{ModelSpec, Precision, Provider, Recipe, Target};
+use farsight_graph::Document;
+use farsight_graph::onnx::TensorProto;
+use farsight_graph::onnx::tensor_proto::DataType;
+use farsight_spec::{ElementType, ModelSpec, Precision, Provider, Recipe, Target};
 
-use crate::passes::{cut, fold, fp16_weights};
+use crate::passes::{
+    CutSettings, FoldSettings, Fp16Settings, PassError, cut, dead, fold, fp16_weights,
+};
 use crate::report::{Accuracy, PassEntry};
 use crate::self_test::make_self_test;
 use crate::source::{Resolved, Source};
-use crate::verify::{Samples, verify};
+use crate::verify::{VerifyData, verify};
 use crate::{CompileError, Latency, Report, generate, latency, memory};
 
 /// What to compile, and how.
@@ -81,8 +85,8 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
     let here = verification_target(&target, &mut notes);
     let mut before = source.open(&resolved, &here, &options)?;
     let mut after = Pipeline::from_parts(Model::Bytes(&bytes), &resolved.spec, &here, &options)?;
-    let samples = Samples::open(job.data.as_deref(), &resolved.spec, recipe.samples)?;
-    let accuracy = verify(&mut before, &mut after, &samples, recipe.max_drop, progress)?;
+    let data = VerifyData::open(job.data.as_deref(), &resolved.spec, recipe.samples)?;
+    let accuracy = verify(&mut before, &mut after, &data, recipe.max_drop, progress)?;
     within_budget(&accuracy)?;
 
     progress(Progress { step: "measuring latency against the source model", done: 0, total: 0 });
@@ -149,7 +153,7 @@ fn notes(source: &Source, resolved: &Resolved) -> Vec<String> {
     notes
 }
 
-/// A pass, timed and entered.
+/// The passes in order, each timed and entered.
 fn run_passes(
     resolved: &Resolved,
     precision: Precision,
@@ -157,21 +161,76 @@ fn run_passes(
 ) -> Result<(Document, Vec<PassEntry>), CompileError> {
     let mut document = resolved.document.clone();
     let mut passes = vec![resolved.fix_shapes.clone()];
-    let mut enter = |name, document: &mut Document, pass: &mut dyn FnMut(&mut Document) -> Result<String, _>| {
+    let mut enter = |name, pass: &mut dyn FnMut(&mut Document) -> Result<String, PassError>| {
         let start = Instant::now();
-        let summary = pass(document).map_err(|error| CompileError::Pass { pass: name, error })?;
-        passes.push(PassEntry::new(name, summary, start, document));
+        let summary = pass(&mut document).map_err(|error| CompileError::Pass { pass: name, error })?;
+        passes.push(PassEntry::new(name, summary, start, &document));
         Ok::<(), CompileError>(())
     };
     if !resolved.outputs.is_empty() {
-        enter("cut", &mut document, &mut |d| cut(d, &resolved.outputs).map(|report| report.to_string()))?;
+        let settings = CutSettings { keep: resolved.outputs.clone() };
+        enter("cut", &mut |document| {
+            let cut = cut(document, &settings)?;
+            Ok(format!("{} outputs and {} nodes that only fed them", cut.outputs.len(), cut.nodes))
+        })?;
     }
-    let mut session = |model: &[u8]| constants(library, model);
-    enter("fold", &mut document, &mut |d| fold(d, &mut session).map(|report| report.to_string()))?;
+    let mut evaluate = |model: &[u8]| constants(library, model);
+    enter("fold", &mut |document| {
+        let fold = fold(document, &FoldSettings::default(), &mut evaluate)?;
+        Ok(format!(
+            "{} nodes computed, {} Constant and {} Identity nodes gone",
+            fold.folded, fold.constants, fold.identities
+        ))
+    })?;
+    enter("dead", &mut |document| {
+        let dead = dead(document)?;
+        Ok(format!("{} nodes and {} weights that nothing reads", dead.nodes, dead.initializers))
+    })?;
     if precision == Precision::Fp16 {
-        enter("fp16-weights", &mut document, &mut |d| fp16_weights(d).map(|report| report.to_string()))?;
+        enter("fp16-weights", &mut |document| {
+            let fp16 = fp16_weights(document, &Fp16Settings::default())?;
+            Ok(format!(
+                "{} weights stored as float16, {:.2} MB saved, largest relative error {:.1e}, {} left out",
+                fp16.stored.len(),
+                fp16.saved as f64 / 1e6,
+                fp16.max_error,
+                fp16.left_out.len()
+            ))
+        })?;
     }
     Ok((document, passes))
+}
+
+/// ONNX Runtime does the arithmetic of a model of constants.
+fn constants(library: &'static Library, model: &[u8]) -> Result<Vec<TensorProto>, String> {
+    let outputs = evaluate(library, model).map_err(|error| error.to_string())?;
+    Ok(outputs
+        .into_iter()
+        .map(|(info, bytes)| TensorProto {
+            name: Some(info.name),
+            dims: info.shape.iter().map(|length| length.unwrap_or(0) as i64).collect(),
+            data_type: Some(data_type(info.element) as i32),
+            raw_data: Some(bytes.into()),
+            ..TensorProto::default()
+        })
+        .collect())
+}
+
+fn data_type(element: ElementType) -> DataType {
+    match element {
+        ElementType::F16 => DataType::Float16,
+        ElementType::F32 => DataType::Float,
+        ElementType::F64 => DataType::Double,
+        ElementType::I8 => DataType::Int8,
+        ElementType::I16 => DataType::Int16,
+        ElementType::I32 => DataType::Int32,
+        ElementType::I64 => DataType::Int64,
+        ElementType::U8 => DataType::Uint8,
+        ElementType::U16 => DataType::Uint16,
+        ElementType::U32 => DataType::Uint32,
+        ElementType::U64 => DataType::Uint64,
+        ElementType::Bool => DataType::Bool,
+    }
 }
 
 /// The target to verify with: its own where it runs here, else this machine's CPU.

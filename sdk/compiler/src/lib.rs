@@ -8,6 +8,7 @@ mod evaluate;
 mod generate;
 mod job;
 mod latency;
+mod mask_file;
 mod memory;
 mod report;
 mod resolve;
@@ -19,7 +20,7 @@ pub mod data;
 pub mod passes;
 
 pub use error::CompileError;
-pub use evaluate::{Agreement, Measure, Scores, agreement, evaluate};
+pub use evaluate::{Agreement, EvaluateSettings, Evaluation, FailedInput, Scores, evaluate};
 pub use generate::fill_inputs;
 pub use job::{Job, Progress, compile};
 pub use latency::{Latency, interleave, median};

@@ -10,7 +10,7 @@ use farsight_engine::{Library, Model, describe};
 use farsight_graph::Document;
 use farsight_spec::{Metadata, ModelSpec, Target, TensorInfo};
 
-use crate::passes::fix_shapes;
+use crate::passes::{FixShapesSettings, InputShape, fix_shapes};
 use crate::report::PassEntry;
 use crate::resolve::{Said, resolve_input, resolve_output, spec_of_metadata};
 use crate::CompileError;
@@ -83,11 +83,15 @@ impl Source {
         let shapes = resolve_input(&mut spec, &self.inputs, &said)?;
         let start = Instant::now();
         let mut document = self.document.clone();
-        let shapes: BTreeMap<String, Vec<usize>> = shapes.into_iter().collect();
         let was_open = self.inputs.iter().any(|input| input.shape.contains(&None)) && !shapes.is_empty();
-        let fixed = fix_shapes(&mut document, &shapes)
+        let shapes = shapes.into_iter().map(|(input, axes)| InputShape {
+            input,
+            axes: axes.into_iter().map(|length| i64::try_from(length).ok()).collect(),
+        });
+        let fixed = fix_shapes(&mut document, &FixShapesSettings { shapes: shapes.collect() })
             .map_err(|error| CompileError::Pass { pass: "fix-shapes", error })?;
-        let entry = PassEntry::new("fix-shapes", fixed.to_string(), start, &document);
+        let summary = format!("{} open axes fixed", fixed.axes);
+        let entry = PassEntry::new("fix-shapes", summary, start, &document);
         let (_, outputs) = if was_open {
             describe(library, Model::Bytes(&document.to_bytes()?))?
         } else {
@@ -129,7 +133,7 @@ impl Source {
 impl PassEntry {
     /// The entry of a pass that began at `start` and has just ended.
     pub(crate) fn new(name: &'static str, summary: String, start: Instant, document: &Document) -> Self {
-        let nodes = document.graph().node.len();
+        let nodes = document.graph.node.len();
         let bytes = document.encoded_len() as u64;
         Self { name, summary, ms: start.elapsed().as_secs_f64() * 1e3, nodes, bytes }
     }
@@ -144,7 +148,7 @@ fn document_bytes(path: &Path, document: &Document) -> Result<u64, CompileError>
 
 /// Outputs whose values come straight out of a Softmax, possibly through nodes that only move them.
 fn softmax_outputs(document: &Document) -> Vec<String> {
-    let graph = document.graph();
+    let graph = &document.graph;
     let maker = |value: &str| graph.node.iter().find(|node| node.output.iter().any(|o| o == value));
     let is_softmax = |output: &str| {
         let mut value = output.to_owned();

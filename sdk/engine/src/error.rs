@@ -223,3 +223,33 @@ impl Name for ElementType {
         }
     }
 }
+
+impl EngineError {
+    /// A short stable name of the kind of fault, for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "no-onnxruntime",
+            Self::Missing { .. } => "onnxruntime-missing",
+            Self::NotALibrary { .. } => "onnxruntime-not-a-library",
+            Self::WrongArchitecture { .. } => "onnxruntime-architecture",
+            Self::TooOld { .. } => "onnxruntime-too-old",
+            Self::OlderThanTarget { .. } => "onnxruntime-too-old",
+            Self::KnownBad { .. } => "onnxruntime-known-bad",
+            Self::Load { .. } => "onnxruntime-load",
+            Self::AlreadyLoaded { .. } => "onnxruntime-loaded",
+            Self::Model { .. } => "model",
+            Self::UnsupportedTensor { .. } => "unsupported-tensor",
+            Self::UnknownProvider { .. } => "unknown-provider",
+            Self::ProviderUnavailable { .. } => "provider-unavailable",
+            Self::Setting { .. } => "setting",
+            Self::NoSuchTensor { .. } => "no-such-tensor",
+            Self::WrongElement { .. } => "wrong-element",
+            Self::Shape { .. } => "shape",
+            Self::NotReady { .. } => "not-ready",
+            Self::Run { .. } => "run",
+            Self::Profile { .. } => "profile",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}

@@ -151,6 +151,13 @@ impl Document {
         }
     }
 
+    /// How many bytes [`Self::to_bytes`] gives.
+    pub fn encoded_len(&self) -> usize {
+        // The graph is a length-delimited field of the model: a key of one byte, its length, itself.
+        let graph = self.graph.encoded_len();
+        self.model.encoded_len() + 1 + prost::length_delimiter_len(graph) + graph
+    }
+
     /// Writes the file: beside the target first, then moved over it, so that it is never half there.
     ///
     /// # Errors

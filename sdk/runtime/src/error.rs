@@ -3,7 +3,7 @@
 use farsight_bundle::BundleError;
 use farsight_engine::EngineError;
 use farsight_spec::Task;
-use farsight_vision::{DecodeError, PreprocessError};
+use farsight_vision::{DecodeError, FrameError, PreprocessError};
 
 /// What can go wrong between opening a bundle and its answer.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,10 @@ pub enum Error {
     /// ONNX Runtime, or the session.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The frame, or what is to become of it.
+    /// The frame's own size, stride or format.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The frame cannot become the model's input.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
     /// The raw answer does not fit its decoder.
@@ -55,6 +58,7 @@ impl Error {
         match self {
             Self::Bundle(error) => error.kind(),
             Self::Engine(error) => error.kind(),
+            Self::Frame(_) => "frame",
             Self::Preprocess(_) => "preprocess",
             Self::Decode(_) => "decode",
             #[cfg(feature = "rasters")]

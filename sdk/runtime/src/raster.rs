@@ -127,7 +127,7 @@ impl Pipeline {
             let pre = laps.lap();
             session.run()?;
             let infer = laps.lap();
-            run.blend(stage, &window, floats(session, stage.output, &mut run.floats)?)?;
+            run.blend(stage, &window, session)?;
             run.write_finished(rows)?;
             let times = Times { pre, infer, post: laps.lap() };
             run.times += times;
@@ -205,7 +205,8 @@ impl Run {
         }
     }
 
-    fn blend(&mut self, stage: &RasterStage, window: &Window, tensor: &[f32]) -> Result<(), Error> {
+    fn blend(&mut self, stage: &RasterStage, window: &Window, session: &Session) -> Result<(), Error> {
+        let tensor = floats(session, stage.output, &mut self.floats)?;
         activate(stage.activation, tensor, stage.classes, &mut self.probabilities);
         Ok(self.blender.add(window, &self.probabilities)?)
     }

@@ -7,7 +7,8 @@ pub struct Geometry {
     pub frame: [usize; 2],
     /// Size of the model's input.
     pub input: [usize; 2],
-    /// Size of the frame after scaling, rounded half to even.
+    /// Size of the frame after scaling: rounded half to even for a centred letterbox (ultralytics), cut off for
+    /// one in the upper left corner (YOLOX).
     pub scaled: [usize; 2],
     /// `[top, left]` of the scaled frame inside the input; negative where a crop cut it off.
     pub offset: [i64; 2],

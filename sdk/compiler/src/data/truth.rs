@@ -22,15 +22,14 @@ pub enum TruthRect {
 
 impl TruthRect {
     /// `[x1, y1, x2, y2]` in pixels of a picture of this `[height, width]`.
-    pub fn in_pixels(&self, [height, width]: [usize; 2]) -> [f32; 4] {
-        let corners = match *self {
+    pub fn in_pixels(&self, [height, width]: [usize; 2]) -> [f64; 4] {
+        match *self {
             Self::Parts([cx, cy, w, h]) => {
                 let (width, height) = (width as f64, height as f64);
                 [(cx - w / 2.0) * width, (cy - h / 2.0) * height, (cx + w / 2.0) * width, (cy + h / 2.0) * height]
             }
             Self::Pixels([x, y, w, h]) => [x, y, x + w, y + h],
-        };
-        corners.map(|v| v as f32)
+        }
     }
 
     /// Width and height, in the unit of the box.

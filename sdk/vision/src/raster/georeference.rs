@@ -17,6 +17,7 @@ const MODEL_TYPE_KEY: u16 = 1024;
 const RASTER_TYPE_KEY: u16 = 1025;
 const GEOGRAPHIC_KEY: u16 = 2048;
 const PROJECTED_KEY: u16 = 3072;
+const LINEAR_UNITS_KEY: u16 = 3076;
 
 /// Where a raster lies on the earth.
 ///
@@ -70,6 +71,15 @@ impl Georeference {
     pub fn origin(&self) -> Option<[f64; 2]> {
         let [_, _, x, _, _, y] = self.transform()?;
         Some([x, y])
+    }
+
+    /// Area of a pixel in square metres; `None` where the coordinates are not metres of a projected system.
+    pub fn pixel_area_m2(&self) -> Option<f64> {
+        let is_utm = self.epsg().is_some_and(|code| matches!(code, 32601..=32660 | 32701..=32760));
+        // EPSG unit 9001 is the metre.
+        let is_metres = self.key(MODEL_TYPE_KEY) == Some(1) && self.key(LINEAR_UNITS_KEY) == Some(9001);
+        let [a, b, _, d, e, _] = self.transform()?;
+        (is_utm || is_metres).then(|| (a * e - b * d).abs())
     }
 
     /// The coordinate system's EPSG code, where the file names one.

@@ -1,0 +1,223 @@
+//! The compiled model held against its source: on the user's data, or on generated inputs.
+
+use std::path::Path;
+
+use farsight::Pipeline;
+use farsight_spec::{ModelSpec, Task, TensorInfo};
+
+use crate::data::Dataset;
+use crate::evaluate::{EvaluateSettings, evaluate};
+use crate::generate::fill_inputs;
+use crate::report::Accuracy;
+use crate::self_test::numbers;
+use crate::{CompileError, Progress};
+
+/// Generated inputs that are compared where there is no data.
+const GENERATED: usize = 4;
+
+/// What the compiled model is verified on.
+pub(crate) enum VerifyData {
+    Files(Box<Dataset>, usize),
+    Generated,
+}
+
+impl VerifyData {
+    /// The user's data, at most `most` samples of it; generated inputs where there is none.
+    pub(crate) fn open(data: Option<&Path>, spec: &ModelSpec, most: usize) -> Result<Self, CompileError> {
+        match data {
+            Some(_) if spec.task == Task::Tensors => Err(CompileError::Unresolved(
+                "a model without a decoder has no measure; leave --data out, or give a --spec".to_owned(),
+            )),
+            Some(path) => {
+                let data = Dataset::open(path, spec.task, spec.output.labels())?;
+                log::info!("{}: {}", path.display(), data.found);
+                Ok(Self::Files(Box::new(data), most))
+            }
+            None => Ok(Self::Generated),
+        }
+    }
+}
+
+/// Compares the compiled model with the source model.
+pub(crate) fn verify(
+    source: &mut Pipeline,
+    compiled: &mut Pipeline,
+    data: &VerifyData,
+    budget: f64,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Accuracy, CompileError> {
+    match data {
+        VerifyData::Files(data, most) => on_files(source, compiled, data, *most, budget, progress),
+        VerifyData::Generated => on_generated(source, compiled, budget, progress),
+    }
+}
+
+fn on_files(
+    source: &mut Pipeline,
+    compiled: &mut Pipeline,
+    data: &Dataset,
+    most: usize,
+    budget: f64,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Accuracy, CompileError> {
+    let settings = EvaluateSettings { conf: 0.25, most };
+    let found = evaluate(compiled, Some(source), data, settings, progress)?;
+    for failed in &found.failed {
+        log::warn!("left out: {}", failed.message);
+    }
+    let agreement = found.agreement.map_or(1.0, |agreement| agreement.agreement);
+    let measure = |scores: &Option<crate::Scores>| scores.as_ref().map(crate::Scores::measure);
+    let (metric, before, after) = match (measure(&found.reference_scores), measure(&found.scores)) {
+        (Some((metric, Some(before))), Some((_, Some(after)))) => (metric, before, after),
+        // Labels of which nothing can be measured (no object anywhere) say as much as none.
+        _ => ("agreement", 1.0, agreement),
+    };
+    Ok(Accuracy {
+        metric,
+        source: before,
+        compiled: after,
+        drop: (before - after).max(0.0),
+        budget,
+        samples: found.samples,
+        agreement,
+        max_abs_error: found.agreement.map_or(0.0, |agreement| agreement.max_abs_error),
+        data: "given",
+    })
+}
+
+/// Generated inputs show no objects, so raw outputs are compared: decisions where a class is greatest, values
+/// elsewhere.
+fn on_generated(
+    source: &mut Pipeline,
+    compiled: &mut Pipeline,
+    budget: f64,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Accuracy, CompileError> {
+    let mut worst = Difference { agreement: 1.0, max_abs: 0.0 };
+    for seed in 0..GENERATED {
+        progress(Progress { step: "verifying on generated inputs", done: seed, total: GENERATED });
+        fill_inputs(source, seed as u64)?;
+        fill_inputs(compiled, seed as u64)?;
+        source.session_mut().run().map_err(farsight::Error::from)?;
+        compiled.session_mut().run().map_err(farsight::Error::from)?;
+        let difference = raw_difference(source, compiled)?;
+        worst.agreement = worst.agreement.min(difference.agreement);
+        worst.max_abs = worst.max_abs.max(difference.max_abs);
+    }
+    Ok(Accuracy {
+        metric: "agreement",
+        source: 1.0,
+        compiled: worst.agreement,
+        drop: 1.0 - worst.agreement,
+        budget,
+        samples: GENERATED,
+        agreement: worst.agreement,
+        max_abs_error: worst.max_abs,
+        data: "generated",
+    })
+}
+
+/// How far the raw outputs of two pipelines are apart after a run on the same input.
+pub(crate) struct Difference {
+    /// Part of the decisions that are the same (the greatest class of a classifier or of a pixel); for boxes
+    /// and raw tensors 1 − ‖a − b‖ ÷ ‖a‖.
+    pub(crate) agreement: f64,
+    pub(crate) max_abs: f64,
+}
+
+/// Compares every output of `found` with the output of the same name of `reference`.
+pub(crate) fn raw_difference(reference: &Pipeline, found: &Pipeline) -> Result<Difference, CompileError> {
+    let mut difference = Difference { agreement: 1.0, max_abs: 0.0 };
+    let outputs = found.session().outputs();
+    for (index, output) in outputs.iter().enumerate() {
+        let names = reference.session().outputs();
+        let other = names.iter().position(|candidate| candidate.name == output.name).ok_or_else(|| {
+            CompileError::Unresolved(format!("the source model has no output `{}`", output.name))
+        })?;
+        let a = values(reference, other)?;
+        let b = values(found, index)?;
+        if a.len() != b.len() {
+            return Ok(Difference { agreement: 0.0, max_abs: f64::INFINITY });
+        }
+        let max_abs = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        difference.max_abs = difference.max_abs.max(max_abs);
+        let agreement = match classes_axis(found.task(), output) {
+            Some(classes) => same_argmax(&a, &b, classes),
+            None => closeness(&a, &b),
+        };
+        difference.agreement = difference.agreement.min(agreement);
+    }
+    Ok(difference)
+}
+
+fn values(pipeline: &Pipeline, index: usize) -> Result<Vec<f64>, CompileError> {
+    let session = pipeline.session();
+    let bytes = session.output_bytes(index).map_err(farsight::Error::from)?;
+    Ok(numbers(session.outputs()[index].element, bytes))
+}
+
+/// Where the classes of an output lie: how many, and how many values stand between two of a pixel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct ClassesAxis {
+    classes: usize,
+    stride: usize,
+}
+
+fn classes_axis(task: Task, output: &TensorInfo) -> Option<ClassesAxis> {
+    let shape: Option<Vec<usize>> = output.shape.iter().copied().collect();
+    let shape = shape?;
+    match (task, shape.as_slice()) {
+        (Task::Classify, shape) => Some(ClassesAxis { classes: shape.iter().product(), stride: 1 }),
+        (Task::Segment, &[1, classes, h, w]) if classes <= w => Some(ClassesAxis { classes, stride: h * w }),
+        (Task::Segment, &[1, _, _, classes]) => Some(ClassesAxis { classes, stride: 1 }),
+        _ => None,
+    }
+}
+
+/// Part of the pixels whose greatest class is the same in both.
+fn same_argmax(a: &[f64], b: &[f64], axis: ClassesAxis) -> f64 {
+    let pixels = a.len() / axis.classes.max(1);
+    if pixels == 0 {
+        return 1.0;
+    }
+    let start = |pixel: usize| if axis.stride == 1 { pixel * axis.classes } else { pixel };
+    let greatest = |values: &[f64], pixel: usize| {
+        (0..axis.classes)
+            .map(|class| values[start(pixel) + class * axis.stride])
+            .enumerate()
+            .fold((0, f64::NEG_INFINITY), |best, (class, v)| if v > best.1 { (class, v) } else { best })
+            .0
+    };
+    (0..pixels).filter(|&pixel| greatest(a, pixel) == greatest(b, pixel)).count() as f64 / pixels as f64
+}
+
+/// 1 − ‖a − b‖ ÷ ‖a‖, at least 0.
+fn closeness(a: &[f64], b: &[f64]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let distance = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
+    let length = norm(&mut a.iter().copied());
+    if distance == 0.0 {
+        return 1.0;
+    }
+    if length == 0.0 || !distance.is_finite() {
+        return 0.0;
+    }
+    (1.0 - distance / length).max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_and_values_are_compared() {
+        let planes = ClassesAxis { classes: 2, stride: 2 };
+        assert_eq!(same_argmax(&[1.0, 0.0, 0.0, 1.0], &[1.0, 1.0, 0.0, 0.0], planes), 0.5);
+        let interleaved = ClassesAxis { classes: 2, stride: 1 };
+        assert_eq!(same_argmax(&[1.0, 0.0, 0.0, 1.0], &[1.0, 1.0, 0.0, 2.0], interleaved), 1.0);
+        assert_eq!(closeness(&[3.0, 4.0], &[3.0, 4.0]), 1.0);
+        assert_eq!(closeness(&[3.0, 4.0], &[3.0, 3.0]), 0.8);
+        assert_eq!(closeness(&[0.0], &[1.0]), 0.0);
+        assert_eq!(closeness(&[1.0], &[f64::NAN]), 0.0);
+    }
+}
