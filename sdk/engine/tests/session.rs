@@ -14,7 +14,7 @@ use support::{expect_error, needs_library, needs_model};
 
 fn main() {
     if support::role().is_some() {
-        return run_with_ort().expect("the run through ort");
+        support::end(run_with_ort());
     }
     let tests = vec![
         needs_library("adds", adds),
