@@ -25,7 +25,7 @@ const KNOWN_BAD: &[(&str, &str, &str)] = &[(
     "1.21.0",
     "aarch64",
     "it dies with an illegal instruction on CPUs such as the Raspberry Pi 4's (onnxruntime issue 23957); \
-     use 1.20.1 or 1.22.0",
+     use 1.20, or 1.22 and later",
 )];
 
 /// A library that may be loaded for good.

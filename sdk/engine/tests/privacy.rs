@@ -20,8 +20,8 @@ const DURATION: Duration = Duration::from_secs(13);
 
 fn main() {
     match support::role().as_deref() {
-        Some("protected") => return run_protected().expect("the session"),
-        Some(_) => return run_unprotected().expect("the session"),
+        Some("protected") => support::end(run_protected()),
+        Some(_) => support::end(run_unprotected()),
         None => {}
     }
     let tests = vec![

@@ -64,4 +64,12 @@ pub fn role() -> Option<String> {
     std::env::var(ROLE).ok()
 }
 
+/// Ends a child process after its part.
+pub fn end(part: Result<(), Box<dyn std::error::Error>>) -> ! {
+    if let Err(error) = &part {
+        eprintln!("{error}");
+    }
+    std::process::exit(i32::from(part.is_err()))
+}
+
 const ROLE: &str = "FARSIGHT_TEST_ROLE";
