@@ -207,7 +207,11 @@ type Labelled = Option<(Samples, Found)>;
 
 fn detect(path: &Path, is_folder: bool, labels: &[String]) -> Result<Labelled, DataError> {
     if !is_folder {
-        return if files::has_extension(path, "json") { coco::read(path, labels).map(Some) } else { Ok(None) };
+        return if files::has_extension(path, "json") {
+            coco::read(path, labels).map(Some)
+        } else {
+            Ok(None)
+        };
     }
     if let Some(found) = yolo::find(path, labels)? {
         return Ok(Some(found));
@@ -231,7 +235,10 @@ impl fmt::Display for Found {
         let detect = matches!(self.labels, Some(LabelForm::Yolo | LabelForm::Coco));
         for (count, what) in [
             (self.empty, "without an object"),
-            (self.unlabelled, if detect { "without a label file, taken as empty" } else { "without a label, left out" }),
+            (
+                self.unlabelled,
+                if detect { "without a label file, taken as empty" } else { "without a label, left out" },
+            ),
             (self.flat_boxes, "boxes without an area, left out"),
         ] {
             if count > 0 {

@@ -1,5 +1,6 @@
 //! Files that are no sound pictures: each refused with words that help, without much memory, without a panic.
 #![cfg(feature = "pictures")]
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,7 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 
 /// CRC-32 as PNG uses it (ISO 3309).
 fn crc32(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
+    let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
 }
 
@@ -52,6 +53,14 @@ fn jpeg_of(width: u16, height: u16) -> Vec<u8> {
     let frame = jpeg.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
     jpeg[frame + 5..frame + 7].copy_from_slice(&height.to_be_bytes());
     jpeg[frame + 7..frame + 9].copy_from_slice(&width.to_be_bytes());
+    jpeg
+}
+
+/// A CMYK JPEG whose components say these sampling factors.
+fn cmyk_sampled(factors: [u8; 4]) -> Vec<u8> {
+    let mut jpeg = golden("cmyk.jpg");
+    let frame = jpeg.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
+    (0..4).for_each(|component| jpeg[frame + 11 + 3 * component] = factors[component]);
     jpeg
 }
 
@@ -69,21 +78,78 @@ fn every_refusal_names_the_file_and_helps() {
     type Case = (&'static str, Vec<u8>, fn(&PictureError) -> bool, &'static str);
     let cases: Vec<Case> = vec![
         ("empty.jpg", vec![], |e| matches!(e, PictureError::Empty { .. }), "0 bytes"),
-        ("text.jpg", b"hello, world\n".to_vec(), |e| matches!(e, PictureError::NotAPicture { .. }), "found text"),
-        ("BM.bmp", b"BMW and other cars\n".to_vec(), |e| matches!(e, PictureError::NotAPicture { .. }), "found text"),
-        ("a.gif", b"GIF89a\x01\0\x01\0".to_vec(), |e| matches!(e, PictureError::NotAPicture { .. }), "found a GIF"),
+        (
+            "text.jpg",
+            b"hello, world\n".to_vec(),
+            |e| matches!(e, PictureError::NotAPicture { .. }),
+            "found text",
+        ),
+        (
+            "BM.bmp",
+            b"BMW and other cars\n".to_vec(),
+            |e| matches!(e, PictureError::NotAPicture { .. }),
+            "found text",
+        ),
+        (
+            "a.gif",
+            b"GIF89a\x01\0\x01\0".to_vec(),
+            |e| matches!(e, PictureError::NotAPicture { .. }),
+            "found a GIF",
+        ),
         ("a.npy", b"\x93NUMPY\x01\0".to_vec(), |e| matches!(e, PictureError::NotAPicture { .. }), "NumPy"),
         ("a.bin", vec![0, 1, 2], |e| matches!(e, PictureError::NotAPicture { .. }), "[00, 01, 02]"),
-        ("huge.png", png_header(60_000, 60_000), |e| matches!(e, PictureError::TooLarge { .. }), "60000 x 60000"),
-        ("wide.png", png_header(u32::MAX >> 1, 1), |e| matches!(e, PictureError::TooLarge { .. }), "2147483647 x 1"),
-        ("huge.jpg", jpeg_of(65_000, 65_000), |e| matches!(e, PictureError::TooLarge { .. }), "65000 x 65000"),
-        ("large.jpg", jpeg_of(11_000, 11_000), |e| matches!(e, PictureError::Truncated { .. }), "JPEG data end"),
-        ("large.png", png_header(11_000, 11_000), |e| matches!(e, PictureError::Corrupt { .. } | PictureError::Truncated { .. }), "PNG"),
+        (
+            "huge.png",
+            png_header(60_000, 60_000),
+            |e| matches!(e, PictureError::TooLarge { .. }),
+            "60000 x 60000",
+        ),
+        (
+            "wide.png",
+            png_header(u32::MAX >> 1, 1),
+            |e| matches!(e, PictureError::TooMuchMemory { .. }),
+            "memory",
+        ),
+        (
+            "huge.jpg",
+            jpeg_of(65_000, 65_000),
+            |e| matches!(e, PictureError::TooLarge { .. }),
+            "65000 x 65000",
+        ),
+        (
+            "large.jpg",
+            jpeg_of(11_000, 11_000),
+            |e| matches!(e, PictureError::Truncated { .. }),
+            "JPEG data end",
+        ),
+        (
+            "large.png",
+            png_header(11_000, 11_000),
+            |e| matches!(e, PictureError::Corrupt { .. } | PictureError::Truncated { .. }),
+            "PNG",
+        ),
         ("half.jpg", half("444.jpg"), |e| matches!(e, PictureError::Truncated { .. }), "cut off"),
         ("half.png", half("rgb16.png"), |e| matches!(e, PictureError::Truncated { .. }), "cut off"),
         ("half.bmp", half("rgb24.bmp"), |e| matches!(e, PictureError::Truncated { .. }), "cut off"),
         ("half.tif", half("plain.tif"), |e| matches!(e, PictureError::Truncated { .. }), "cut off"),
-        ("start.jpg", golden("420.jpg")[..3].to_vec(), |e| matches!(e, PictureError::Truncated { .. }), "cut off"),
+        (
+            "inks-1.jpg",
+            cmyk_sampled([0x14, 0x11, 0x11, 0x11]),
+            |e| matches!(e, PictureError::Unsupported { .. }),
+            "four inks",
+        ),
+        (
+            "inks-2.jpg",
+            cmyk_sampled([0x11, 0x11, 0x13, 0x11]),
+            |e| matches!(e, PictureError::Unsupported { .. }),
+            "four inks",
+        ),
+        (
+            "start.jpg",
+            golden("420.jpg")[..3].to_vec(),
+            |e| matches!(e, PictureError::Truncated { .. }),
+            "cut off",
+        ),
         ("zero.png", png_header(0, 5), |e| matches!(e, PictureError::Corrupt { .. }), "PNG"),
     ];
     let mut wrong = Vec::new();
@@ -109,7 +175,10 @@ fn every_refusal_names_the_file_and_helps() {
 fn paths_that_are_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let missing = read(folder.path().join("missing.png")).unwrap_err();
-    assert!(matches!(missing, PictureError::Open { .. }) && missing.to_string().contains("missing.png"), "{missing}");
+    assert!(
+        matches!(missing, PictureError::Open { .. }) && missing.to_string().contains("missing.png"),
+        "{missing}"
+    );
     let itself = read(folder.path()).unwrap_err();
     assert!(matches!(itself, PictureError::Folder { .. }), "{itself}");
     let device = read("/dev/zero").unwrap_err();

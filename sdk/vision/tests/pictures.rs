@@ -1,5 +1,6 @@
 //! Every kind of picture file against what OpenCV makes of it (goldens: tests/reference/pictures.py).
 #![cfg(feature = "pictures")]
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,10 @@ fn reads_what_opencv_reads() {
                 let differ = pairs().filter(|(a, b)| a != b).count();
                 let most = pairs().map(|(a, b)| a.abs_diff(*b)).max().unwrap();
                 if differ > 0 {
-                    wrong.push(format!("{name}: {differ} of {} bytes differ, by up to {most}", found.rgb.len()));
+                    wrong.push(format!(
+                        "{name}: {differ} of {} bytes differ, by up to {most}",
+                        found.rgb.len()
+                    ));
                 }
             }
         }

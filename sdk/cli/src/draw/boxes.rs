@@ -51,7 +51,14 @@ fn label(picture: &Picture, font: Font, mark: &Mark, line: i64, placed: &mut Vec
     let target = pixels(mark.bbox);
     let right = target.x + target.width - width;
     let (above, inside, below) = (target.y - height, target.y + line, target.y + target.height);
-    let places = [(target.x, above), (right, above), (target.x, inside), (right, inside), (target.x, below), (right, below)];
+    let places = [
+        (target.x, above),
+        (right, above),
+        (target.x, inside),
+        (right, inside),
+        (target.x, below),
+        (right, below),
+    ];
     let rects = places.map(|(x, y)| kept_in(picture, Rect { x, y, width, height }));
     // A place that had to be moved far would stand at another box.
     let close = |(rect, (_, y)): &(Rect, (i64, i64))| rect.y == *y && rect.lies_in(picture);
@@ -112,7 +119,9 @@ mod tests {
     fn odd_boxes_and_tiny_pictures_do_no_harm() {
         for (width, height) in [(1, 1), (5, 400), (400, 5), (64, 64)] {
             let mut picture = blank(width, height, [0; 3]);
-            for bbox in [[f32::NAN; 4], [f32::NEG_INFINITY, 0.0, f32::INFINITY, 9.0], [9.0, 9.0, 3.0, 3.0], [1e30; 4]] {
+            for bbox in
+                [[f32::NAN; 4], [f32::NEG_INFINITY, 0.0, f32::INFINITY, 9.0], [9.0, 9.0, 3.0, 3.0], [1e30; 4]]
+            {
                 draw_boxes(&mut picture, &[Mark::new(bbox, 3, "a label of many words", 1.0)]);
             }
             assert_eq!(picture.rgb.len(), width * height * 3);

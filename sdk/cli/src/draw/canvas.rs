@@ -120,7 +120,9 @@ mod tests {
 
     #[test]
     fn mixes_with_rounding() {
-        for (old, new, weight, expected) in [(0, 255, 255, 255), (0, 255, 0, 0), (10, 20, 128, 15), (255, 0, 128, 127)] {
+        for (old, new, weight, expected) in
+            [(0, 255, 255, 255), (0, 255, 0, 0), (10, 20, 128, 15), (255, 0, 128, 127)]
+        {
             assert_eq!(mix(old, new, weight), expected);
         }
     }

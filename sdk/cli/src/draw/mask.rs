@@ -29,7 +29,12 @@ pub(crate) struct Classes<'a> {
 
 /// A picture with the mask's colours over it and a legend below. The mask is `height * width` values; it is
 /// stretched to the picture where the sizes differ.
-pub(crate) fn draw_mask(picture: &Picture, mask: &[u8], [height, width]: [usize; 2], classes: &Classes<'_>) -> Picture {
+pub(crate) fn draw_mask(
+    picture: &Picture,
+    mask: &[u8],
+    [height, width]: [usize; 2],
+    classes: &Classes<'_>,
+) -> Picture {
     let mut colored = picture.clone();
     if mask.len() == height * width && !mask.is_empty() {
         color(&mut colored, mask, [height, width], classes);
@@ -48,7 +53,10 @@ pub(super) fn color(picture: &mut Picture, mask: &[u8], [height, width]: [usize;
                 continue;
             }
             let differs = |y: usize, x: usize| y < rows && x < columns && value(y, x) != class;
-            let border = differs(y + 1, x) || differs(y, x + 1) || differs(y.wrapping_sub(1), x) || differs(y, x.wrapping_sub(1));
+            let border = differs(y + 1, x)
+                || differs(y, x + 1)
+                || differs(y.wrapping_sub(1), x)
+                || differs(y, x.wrapping_sub(1));
             let weight = if border { 255 } else { WEIGHT };
             let at = (y * columns + x) * 3;
             for (old, new) in picture.rgb[at..at + 3].iter_mut().zip(class_color(class.into())) {
@@ -71,7 +79,8 @@ pub(super) fn with_legend(picture: &Picture, mask: &[u8], classes: &Classes<'_>)
     for (entry, (x, row, text)) in entries.iter().zip(&places) {
         let y = (picture.height + gap / 2 + row * line) as i64;
         let side = (font.height() * 2 / 3) as i64;
-        let swatch = Rect { x: *x as i64, y: y + (font.height() as i64 - side) / 2, width: side, height: side };
+        let swatch =
+            Rect { x: *x as i64, y: y + (font.height() as i64 - side) / 2, width: side, height: side };
         fill(&mut all, swatch, entry.color);
         font.draw(&mut all, *x as i64 + side + gap as i64 * 2 / 3, y, text, INK);
     }
@@ -109,7 +118,11 @@ fn entries(mask: &[u8], classes: &Classes<'_>) -> Vec<Entry> {
         .take(MOST_NAMED)
         .map(|&class| Entry {
             color: if classes.clear == Some(class) { [110; 3] } else { class_color(class.into()) },
-            text: format!("{} {:.1}%", classes.label(class), 100.0 * counts[usize::from(class)] as f64 / all as f64),
+            text: format!(
+                "{} {:.1}%",
+                classes.label(class),
+                100.0 * counts[usize::from(class)] as f64 / all as f64
+            ),
         })
         .collect();
     if present.len() > MOST_NAMED {

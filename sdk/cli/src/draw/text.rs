@@ -83,9 +83,15 @@ mod tests {
 
     #[test]
     fn sizes_follow_the_picture() {
-        for (width, height, expected) in
-            [(10, 10, 16), (275, 183, 16), (640, 640, 20), (810, 700, 24), (1280, 720, 32), (1920, 1080, 32), (4000, 3000, 96)]
-        {
+        for (width, height, expected) in [
+            (10, 10, 16),
+            (275, 183, 16),
+            (640, 640, 20),
+            (810, 700, 24),
+            (1280, 720, 32),
+            (1920, 1080, 32),
+            (4000, 3000, 96),
+        ] {
             let font = Font::for_picture(&blank(width, height, [0; 3]));
             assert_eq!(font.height(), expected, "{width} x {height}");
         }
@@ -94,9 +100,13 @@ mod tests {
     #[test]
     fn long_texts_are_shortened() {
         let font = Font::for_picture(&blank(10, 10, [0; 3]));
-        for (text, room, expected) in
-            [("cow", 3, "cow"), ("cattle 0.91", 5, "cat.."), ("cattle", 1, "."), ("cattle", 0, ""), ("Kühe", 4, "Kühe")]
-        {
+        for (text, room, expected) in [
+            ("cow", 3, "cow"),
+            ("cattle 0.91", 5, "cat.."),
+            ("cattle", 1, "."),
+            ("cattle", 0, ""),
+            ("Kühe", 4, "Kühe"),
+        ] {
             assert_eq!(font.shortened(text, room * font.advance()), expected);
         }
     }

@@ -53,7 +53,8 @@ fn from_folders(root: &Path, labels: &[String]) -> Result<Labelled, DataError> {
         samples.extend(pictures.into_iter().map(|picture| ClassSample { picture, class }));
     }
     let mut found = Found { labels: Some(LabelForm::Folders), ..Found::default() };
-    found.unlabelled = files::entries(root)?.iter().filter(|path| path.is_file() && files::is_picture(path)).count();
+    found.unlabelled =
+        files::entries(root)?.iter().filter(|path| path.is_file() && files::is_picture(path)).count();
     found.classes = names;
     Ok(Some((Samples::Classify(samples), found)))
 }
@@ -81,9 +82,11 @@ fn class_of(place: &str, text: &str, known: &Names, labels: &[String]) -> Result
         ([class], _) => Ok(*class),
         ([], Ok(class)) if class < labels.len() || labels.is_empty() => Ok(class),
         ([], _) => Err(DataError::class(place.to_owned(), format!("{text:?}"), labels)),
-        (several, _) => {
-            Err(DataError::Ambiguous { place: place.to_owned(), class: text.to_owned(), matches: several.to_vec() })
-        }
+        (several, _) => Err(DataError::Ambiguous {
+            place: place.to_owned(),
+            class: text.to_owned(),
+            matches: several.to_vec(),
+        }),
     }
 }
 

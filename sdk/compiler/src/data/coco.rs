@@ -132,7 +132,9 @@ fn boxes_by_image(
             DataError::coco(json, format!("annotation {} with {what}", annotation.id), expected)
         };
         let Annotation { image_id, category_id, bbox, .. } = *annotation;
-        let image = images.get(&image_id).ok_or_else(|| wrong(format!("image_id {image_id}"), "an image of this id"))?;
+        let image = images
+            .get(&image_id)
+            .ok_or_else(|| wrong(format!("image_id {image_id}"), "an image of this id"))?;
         let class = *classes
             .get(&category_id)
             .ok_or_else(|| wrong(format!("category_id {category_id}"), "a category of this id"))?;
@@ -165,8 +167,14 @@ fn lies_in([x, y, w, h]: [f64; 4], image: &Image) -> bool {
 /// (`annotations/instances_NAME.json` with `NAME/` or `images/NAME/`).
 fn picture(json: &Path, name: &str) -> Result<PathBuf, DataError> {
     let relative = Path::new(name);
-    if relative.as_os_str().is_empty() || !relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
-        return Err(DataError::coco(json, format!("the file_name {name:?}"), "a path inside of the data set"));
+    if relative.as_os_str().is_empty()
+        || !relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+    {
+        return Err(DataError::coco(
+            json,
+            format!("the file_name {name:?}"),
+            "a path inside of the data set",
+        ));
     }
     let folder = json.parent().unwrap_or(Path::new(""));
     let stem = files::stem(json);

@@ -45,7 +45,9 @@ pub enum DataError {
     )]
     Several { path: PathBuf, names: Vec<String> },
     /// Labels name a file that is not there.
-    #[error("{place}: names the file {name:?}, which is not in {looked_in}. Give the pictures beside the labels")]
+    #[error(
+        "{place}: names the file {name:?}, which is not in {looked_in}. Give the pictures beside the labels"
+    )]
     MissingFile { place: String, name: String, looked_in: String },
 }
 
@@ -54,7 +56,12 @@ impl DataError {
         Self::Io { path: path.into(), source }
     }
 
-    pub(super) fn line(file: &Path, line: usize, found: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub(super) fn line(
+        file: &Path,
+        line: usize,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
         Self::Line { file: file.into(), line, found: found.into(), expected: expected.into() }
     }
 

@@ -44,7 +44,12 @@ fn collect(path: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, 
     Ok(files)
 }
 
-fn walk(folder: &Path, depth: usize, wanted: &impl Fn(&Path) -> bool, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
+fn walk(
+    folder: &Path,
+    depth: usize,
+    wanted: &impl Fn(&Path) -> bool,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), DataError> {
     for path in entries(folder)? {
         if path.is_dir() {
             if depth > 0 {
@@ -81,7 +86,12 @@ pub(super) fn with_extension(folder: &Path, extension: &str) -> Result<Vec<PathB
 pub(super) fn text(path: &Path, limit: u64) -> Result<String, DataError> {
     let size = fs::metadata(path).map_err(|source| DataError::io(path, source))?.len();
     if size > limit {
-        return Err(DataError::line(path, 1, format!("{size} bytes"), format!("a label file of at most {limit} bytes")));
+        return Err(DataError::line(
+            path,
+            1,
+            format!("{size} bytes"),
+            format!("a label file of at most {limit} bytes"),
+        ));
     }
     fs::read_to_string(path).map_err(|source| DataError::io(path, source))
 }

@@ -78,5 +78,9 @@ fn by_name(files: Vec<PathBuf>) -> Pairs {
 }
 
 fn without_suffix(name: &str) -> &str {
-    SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)).filter(|rest| !rest.is_empty()).unwrap_or(name)
+    SUFFIXES
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(name)
 }

@@ -37,7 +37,9 @@ fn outline(set: &Dataset, root: &Path) -> Vec<String> {
                 format!("{}:{classes}", name_of(root, &s.picture))
             })
             .collect(),
-        Samples::Classify(s) => s.iter().map(|s| format!("{}: {}", name_of(root, &s.picture), s.class)).collect(),
+        Samples::Classify(s) => {
+            s.iter().map(|s| format!("{}: {}", name_of(root, &s.picture), s.class)).collect()
+        }
         Samples::Segment(s) => {
             s.iter().map(|s| format!("{}: {}", name_of(root, &s.picture), name_of(root, &s.mask))).collect()
         }
@@ -62,7 +64,9 @@ fn yolo_files_beside_or_in_a_sister_folder() {
         ("labels/val/a.txt", "\n"),
         ("images/val/c.jpg", ""),
     ];
-    for (files, at, prefix) in [(beside, "", ""), (sister, "", "images/val/"), (sister, "images/val", "images/val/")] {
+    for (files, at, prefix) in
+        [(beside, "", ""), (sister, "", "images/val/"), (sister, "images/val", "images/val/")]
+    {
         let root = folder(files);
         let set = Dataset::open(root.path().join(at), Detect, &labels(&["cow", "horse"])).unwrap();
         let expected = ["a.png:", "b.jpg: 0 1", "c.jpg:"].map(|line| format!("{prefix}{line}"));
@@ -80,7 +84,10 @@ fn yolo_polygons_become_boxes_and_flat_boxes_are_counted() {
     let [only] = samples[0].boxes.as_slice() else { panic!("{samples:?}") };
     assert_eq!(only.rect.in_pixels([100, 1000]), [100.0, 20.0, 500.0, 60.0]);
     assert_eq!(set.found.flat_boxes, 1);
-    assert_eq!(set.found.to_string(), "1 samples, 1 boxes from YOLO label files, 1 boxes without an area, left out");
+    assert_eq!(
+        set.found.to_string(),
+        "1 samples, 1 boxes from YOLO label files, 1 boxes without an area, left out"
+    );
 }
 
 #[test]
@@ -125,14 +132,19 @@ fn coco_beside_the_pictures_or_in_coco_s_own_layout() {
         ("annotations/instances_val2017.json", "images/val2017/"),
         ("annotations/all.json", "images/"),
     ] {
-        let root = folder(&[(json, COCO), (&format!("{pictures}a.jpg"), ""), (&format!("{pictures}b.jpg"), "")]);
+        let root =
+            folder(&[(json, COCO), (&format!("{pictures}a.jpg"), ""), (&format!("{pictures}b.jpg"), "")]);
         for path in [root.path().to_owned(), root.path().join(json)] {
-            for (names, classes) in
-                [(labels(&[]), [1, 0]), (labels(&["x", "zebra", "y", "polar bear"]), [1, 3]), (labels(&["p", "q"]), [1, 0])]
-            {
+            for (names, classes) in [
+                (labels(&[]), [1, 0]),
+                (labels(&["x", "zebra", "y", "polar bear"]), [1, 3]),
+                (labels(&["p", "q"]), [1, 0]),
+            ] {
                 let set = Dataset::open(&path, Detect, &names).unwrap();
                 let Samples::Detect(samples) = &set.samples else { panic!("{set:?}") };
-                assert!(samples[0].picture.ends_with(format!("{pictures}a.jpg")) && samples[0].boxes.is_empty());
+                assert!(
+                    samples[0].picture.ends_with(format!("{pictures}a.jpg")) && samples[0].boxes.is_empty()
+                );
                 let found: Vec<_> = samples[1].boxes.iter().map(|b| (b.class, b.crowd)).collect();
                 assert_eq!(found, [(classes[0], false), (classes[1], true)], "{names:?}");
                 assert_eq!(samples[1].boxes[0].rect, TruthRect::Pixels([10.0, 20.0, 30.5, 40.0]));
@@ -172,7 +184,9 @@ fn bad_coco_is_named() {
 #[test]
 fn classes_from_folders() {
     let names = labels(&["horse", "polar bear", "cow"]);
-    let files = |a: &str, b: &str| folder(&[(&format!("{a}/1.jpg"), ""), (&format!("{b}/2.jpg"), ""), ("lone.jpg", "")]);
+    let files = |a: &str, b: &str| {
+        folder(&[(&format!("{a}/1.jpg"), ""), (&format!("{b}/2.jpg"), ""), ("lone.jpg", "")])
+    };
     for (a, b, names, expected) in [
         ("Cow", "polar_bear", &names, [2, 1]),
         ("n01440764_cow", "n02000000_horse", &names, [2, 0]),
@@ -194,7 +208,10 @@ fn classes_from_folders() {
 fn classes_from_a_csv() {
     let names = labels(&["horse", "tench, Tinca tinca", "cow"]);
     let pictures = [("x/1.jpg", ""), ("2.jpg", "")];
-    for csv in ["file,label\n2.jpg,cow\nx/1.jpg,Tench\n", "\u{feff}2.jpg;2;more\r\n\r\nx/1.jpg;\"tench, Tinca tinca\"\r\n"] {
+    for csv in [
+        "file,label\n2.jpg,cow\nx/1.jpg,Tench\n",
+        "\u{feff}2.jpg;2;more\r\n\r\nx/1.jpg;\"tench, Tinca tinca\"\r\n",
+    ] {
         let root = folder(&[&pictures[..], &[("labels.csv", csv)]].concat());
         for path in [root.path().to_owned(), root.path().join("labels.csv")] {
             let set = Dataset::open(path, Classify, &names).unwrap();
@@ -210,18 +227,23 @@ fn classes_from_a_csv() {
     ] {
         let root = folder(&[&pictures[..], &[("labels.csv", csv)]].concat());
         let message = Dataset::open(root.path(), Classify, &names).unwrap_err().to_string();
-        assert!(message.contains(&format!("labels.csv, line {line}")) && message.contains(words), "{message}");
+        assert!(
+            message.contains(&format!("labels.csv, line {line}")) && message.contains(words),
+            "{message}"
+        );
     }
 }
 
 #[test]
 fn classes_from_wordnet_ids_where_two_labels_have_one_name() {
     let names = labels(&["background", "crane", "goose", "bucket, pail", "crane", "drill"]);
-    let root = folder(&[("n02012849_crane.JPEG", ""), ("n01855672_goose.JPEG", ""), ("n02909870_bucket.JPEG", "")]);
+    let root =
+        folder(&[("n02012849_crane.JPEG", ""), ("n01855672_goose.JPEG", ""), ("n02909870_bucket.JPEG", "")]);
     let set = Dataset::open(root.path(), Classify, &names);
     // Between the goose and the bucket there is no crane in this list: not told by the order.
     assert!(matches!(set, Err(DataError::Ambiguous { .. })), "{set:?}");
-    let root = folder(&[("n03126707_crane.JPEG", ""), ("n01855672_goose.JPEG", ""), ("n02909870_bucket.JPEG", "")]);
+    let root =
+        folder(&[("n03126707_crane.JPEG", ""), ("n01855672_goose.JPEG", ""), ("n02909870_bucket.JPEG", "")]);
     let set = Dataset::open(root.path(), Classify, &names).unwrap();
     assert_eq!(
         outline(&set, root.path()),
@@ -236,7 +258,8 @@ fn classes_from_wordnet_ids_where_two_labels_have_one_name() {
 fn masks_by_folder_and_by_name() {
     for (files, expected, alone) in [
         (
-            &["images/a.1.jpg", "images/sub/b.tif", "images/c.jpg", "masks/a.1.png", "masks/sub/b_mask.tif"][..],
+            &["images/a.1.jpg", "images/sub/b.tif", "images/c.jpg", "masks/a.1.png", "masks/sub/b_mask.tif"]
+                [..],
             &["images/a.1.jpg: masks/a.1.png", "images/sub/b.tif: masks/sub/b_mask.tif"][..],
             1,
         ),

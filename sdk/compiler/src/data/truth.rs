@@ -26,7 +26,12 @@ impl TruthRect {
         match *self {
             Self::Parts([cx, cy, w, h]) => {
                 let (width, height) = (width as f64, height as f64);
-                [(cx - w / 2.0) * width, (cy - h / 2.0) * height, (cx + w / 2.0) * width, (cy + h / 2.0) * height]
+                [
+                    (cx - w / 2.0) * width,
+                    (cy - h / 2.0) * height,
+                    (cx + w / 2.0) * width,
+                    (cy + h / 2.0) * height,
+                ]
             }
             Self::Pixels([x, y, w, h]) => [x, y, x + w, y + h],
         }
@@ -48,6 +53,9 @@ mod tests {
     fn corners_in_pixels() {
         // Width and height differ, so that a swap shows.
         assert_eq!(TruthRect::Parts([0.5, 0.25, 0.2, 0.1]).in_pixels([100, 300]), [120.0, 20.0, 180.0, 30.0]);
-        assert_eq!(TruthRect::Pixels([10.0, 20.0, 30.5, 5.0]).in_pixels([100, 300]), [10.0, 20.0, 40.5, 25.0]);
+        assert_eq!(
+            TruthRect::Pixels([10.0, 20.0, 30.5, 5.0]).in_pixels([100, 300]),
+            [10.0, 20.0, 40.5, 25.0]
+        );
     }
 }

@@ -48,7 +48,8 @@ fn label_file(picture: &Path) -> Option<PathBuf> {
 
 /// The path with its last folder called `images` replaced by `labels`.
 fn in_sister_folder(path: &Path) -> Option<PathBuf> {
-    let images = path.ancestors().skip(1).find(|folder| folder.file_name().is_some_and(|name| name == "images"))?;
+    let images =
+        path.ancestors().skip(1).find(|folder| folder.file_name().is_some_and(|name| name == "images"))?;
     Some(images.with_file_name("labels").join(path.strip_prefix(images).ok()?))
 }
 

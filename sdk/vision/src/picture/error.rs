@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::kind::foreign;
 use super::MAX_PIXELS;
+use super::kind::foreign;
 
 /// Why a picture file could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,13 @@ pub enum PictureError {
     /// The compressed file is larger than any picture of [`MAX_PIXELS`] needs.
     #[error("{}: is a {format} file of more than {limit} bytes. Save it again with stronger compression", path.display())]
     TooManyBytes { path: PathBuf, format: &'static str, limit: u64 },
+    /// Decoding needs more memory than its pixels explain.
+    #[error(
+        "{}: is a {format} file that needs more memory to decode than a picture of {MAX_PIXELS} pixels may. Save it \
+         again without metadata, or as a tiled GeoTIFF and run it as a raster",
+        path.display()
+    )]
+    TooMuchMemory { path: PathBuf, format: &'static str },
     /// The file ends before the picture does.
     #[error("{}: is cut off: the {format} data end before the picture does. Copy or export it again", path.display())]
     Truncated { path: PathBuf, format: &'static str },

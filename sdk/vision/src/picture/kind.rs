@@ -23,12 +23,34 @@ impl Kind {
             [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some(Self::Other(ImageFormat::Png)),
             // "BM" alone also begins many texts: the four reserved bytes are zero and the header's own size is
             // one that exists.
-            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, _, _, _, _, 12 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0, ..] => {
-                Some(Self::Other(ImageFormat::Bmp))
-            }
+            [
+                b'B',
+                b'M',
+                _,
+                _,
+                _,
+                _,
+                0,
+                0,
+                0,
+                0,
+                _,
+                _,
+                _,
+                _,
+                12 | 40 | 52 | 56 | 64 | 108 | 124,
+                0,
+                0,
+                0,
+                ..,
+            ] => Some(Self::Other(ImageFormat::Bmp)),
             // Classic and big TIFF, little and big endian.
-            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Self::Other(ImageFormat::Tiff)),
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::Other(ImageFormat::WebP)),
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => {
+                Some(Self::Other(ImageFormat::Tiff))
+            }
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => {
+                Some(Self::Other(ImageFormat::WebP))
+            }
             _ => None,
         }
     }

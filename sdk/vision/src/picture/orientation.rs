@@ -19,7 +19,11 @@ pub(super) fn upright(picture: Picture, orientation: u8) -> Picture {
 }
 
 /// A picture of this size whose pixel `(y, x)` is the old one's pixel `from(y, x)`.
-fn remapped(old: &Picture, [height, width]: [usize; 2], from: impl Fn(usize, usize) -> [usize; 2]) -> Picture {
+fn remapped(
+    old: &Picture,
+    [height, width]: [usize; 2],
+    from: impl Fn(usize, usize) -> [usize; 2],
+) -> Picture {
     let mut rgb = Vec::with_capacity(old.rgb.len());
     for y in 0..height {
         for x in 0..width {

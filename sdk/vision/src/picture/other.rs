@@ -96,12 +96,16 @@ fn told(path: &Path, format: &'static str, error: ImageError) -> PictureError {
     match &error {
         _ if ends_early(&error) => truncated(path, format),
         ImageError::Unsupported(reason) => unsupported(path, format, reason),
+        ImageError::Limits(_) => PictureError::TooMuchMemory { path: path.into(), format },
         _ => corrupt(path, format, &error),
     }
 }
 
 /// Whether an end of file is at the bottom of an error.
-fn ends_early(error: &(dyn Error + 'static)) -> bool {
+fn ends_early(error: &ImageError) -> bool {
     let at_end = |e: &io::Error| e.kind() == io::ErrorKind::UnexpectedEof;
-    error.downcast_ref().is_some_and(at_end) || error.source().is_some_and(ends_early)
+    if let ImageError::IoError(error) = error {
+        return at_end(error);
+    }
+    std::iter::successors(error.source(), |&e| e.source()).any(|e| e.downcast_ref().is_some_and(at_end))
 }
