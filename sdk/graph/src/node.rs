@@ -15,7 +15,7 @@ pub enum Attribute {
     /// Text (ONNX keeps bytes).
     String(String),
     /// A constant tensor.
-    Tensor(TensorProto),
+    Tensor(Box<TensorProto>),
     /// Numbers.
     Floats(Vec<f32>),
     /// Whole numbers.
@@ -141,7 +141,7 @@ fn attribute(name: &str, value: Attribute) -> AttributeProto {
             AttributeType::String
         }
         Attribute::Tensor(value) => {
-            made.t = Some(value);
+            made.t = Some(*value);
             AttributeType::Tensor
         }
         Attribute::Floats(value) => {

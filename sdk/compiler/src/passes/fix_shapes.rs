@@ -165,9 +165,11 @@ mod tests {
         assert_eq!(again, FixShapesReport::default());
     }
 
+    type Shapes<'s> = &'s [(&'s str, &'s [i64])];
+
     #[test]
     fn what_the_model_cannot_take_is_refused_and_changes_nothing() {
-        let cases: [(&[(&str, &[i64])], &str); 6] = [
+        let cases: [(Shapes, &str); 6] = [
             (&[("u", &[1])], "no input \"u\"; it has x, z"),
             (&[("x", &[1, 4, 8])], "\"x\" is [N, 3, ?] in the model, [1, 4, 8] was asked for"),
             (&[("x", &[1, 3])], "[N, 3, ?]"),

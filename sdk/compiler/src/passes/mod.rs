@@ -1,8 +1,9 @@
 //! The passes: each one function from graph to graph, with its own settings and its own report.
 //!
 //! No pass calls another, and none touches more than its name says. Each checks the graph it leaves. None of
-//! [`fix_shapes()`], [`cut()`], [`fold()`], [`dead()`] moves a rounding point: a model that went through them
-//! gives the same bits.
+//! [`fix_shapes()`], [`cut()`], [`fold()`], [`dead()`] moves a rounding point: executed as written, the model
+//! gives the same bits as before. What ONNX Runtime fuses at its highest optimization level depends on the
+//! shapes it can see, though: where [`fix_shapes()`] tells it more, it may add in another order.
 
 mod cut;
 mod dead;

@@ -148,7 +148,7 @@ mod tests {
             vec![
                 constant("a", "value_float", Attribute::Float(1.5)),
                 constant("b", "value_ints", Attribute::Ints(vec![1, 2])),
-                constant("c", "value", Attribute::Tensor(TensorProto::new("other", &[1], &[true]))),
+                constant("c", "value", Attribute::Tensor(Box::new(TensorProto::new("other", &[1], &[true])))),
                 constant("s", "value_string", Attribute::String("text".into())),
                 constant("kept", "value_int", Attribute::Int(1)),
             ],

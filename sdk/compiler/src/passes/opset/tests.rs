@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bytes::Bytes;
 use farsight_graph::onnx::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use farsight_graph::{Attribute, Document};
 
@@ -197,7 +196,7 @@ fn each_upgrade_gives_what_the_converter_gives() {
     for line in CASES.lines().filter(|line| !line.starts_with('#')) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, _, to, before, after] = words[..] else { panic!("{line}") };
-        let parse = |hex: &str| Document::parse(Bytes::from(decode(hex)), None).unwrap();
+        let parse = |hex: &str| Document::parse(decode(hex).into(), None).unwrap();
         let (mut ours, theirs) = (parse(before), parse(after));
         let to: i64 = to.parse().unwrap();
         match opset(&mut ours, &OpsetSettings { to, ..OpsetSettings::default() }) {
