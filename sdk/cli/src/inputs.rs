@@ -31,7 +31,7 @@ fn files_of(folder: &Path, input: &Input) -> Result<Vec<PathBuf>, Failure> {
     for entry in std::fs::read_dir(folder).map_err(|error| Failure::io(folder, error))? {
         let path = entry.map_err(|error| Failure::io(folder, error))?.path();
         let is_taken = match input {
-            Input::Frame(_) => farsight_vision::looks_like_picture(&path),
+            Input::Frame(_) => farsight_vision::picture::looks_like_picture(&path),
             Input::Raster(_) => has_extension(&path, &["tif", "tiff"]),
             Input::Tensors => has_extension(&path, &["npy"]),
         };

@@ -12,7 +12,7 @@ use crate::{CompileError, Progress, mask_file};
 
 /// What a pipeline decides about one input.
 #[derive(Debug, Clone)]
-pub enum Decision {
+enum Decision {
     /// Boxes, best first.
     Boxes(Vec<Detection>),
     /// Classes, best first.

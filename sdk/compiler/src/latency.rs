@@ -20,7 +20,7 @@ pub struct Latency {
 }
 
 /// A compiled model is slower than its source if the lower end of the interval is above this.
-pub const SLOWER: f64 = 1.03;
+const SLOWER: f64 = 1.03;
 const FEWEST_PAIRS: usize = 9;
 const MOST_PAIRS: usize = 60;
 const BUDGET: Duration = Duration::from_secs(6);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use farsight::{Options, Pipeline};
 use farsight_bundle::Digest;
-use farsight_engine::{Library, Model, describe};
+use farsight_engine::{Library, Model, Session, Settings, describe};
 use farsight_graph::Document;
 use farsight_spec::{Metadata, ModelSpec, Target, TensorInfo};
 
@@ -58,7 +58,9 @@ impl Source {
         let failed =
             |error: std::io::Error| CompileError::Write { path: path.to_owned(), reason: error.to_string() };
         let sha256 = Digest::of_reader(std::fs::File::open(path).map_err(failed)?).map_err(failed)?;
-        let (inputs, outputs) = describe(library, Model::File(path))?;
+        let session = Session::open(library, Model::File(path), &Settings::default())?;
+        let (inputs, outputs) = (session.inputs().to_vec(), session.outputs().to_vec());
+        drop(session);
         let properties = document.metadata();
         let metadata = Metadata::read(&properties)?;
         Ok(Self { path: path.to_owned(), document, bytes, sha256, properties, metadata, inputs, outputs })
@@ -93,7 +95,7 @@ impl Source {
         let summary = format!("{} open axes fixed", fixed.axes);
         let entry = PassEntry::new("fix-shapes", summary, start, &document);
         let (_, outputs) = if was_open {
-            describe(library, Model::Bytes(&document.to_bytes()?))?
+            describe(library, &document.to_bytes()?)?
         } else {
             (Vec::new(), self.outputs.clone())
         };
@@ -148,29 +150,24 @@ fn document_bytes(path: &Path, document: &Document) -> Result<u64, CompileError>
 
 /// Outputs whose values come straight out of a Softmax, possibly through nodes that only move them.
 fn softmax_outputs(document: &Document) -> Vec<String> {
+    const MOVERS: [&str; 7] =
+        ["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Transpose"];
     let graph = &document.graph;
-    let maker = |value: &str| graph.node.iter().find(|node| node.output.iter().any(|o| o == value));
+    let links = graph.links();
     let is_softmax = |output: &str| {
-        let mut value = output.to_owned();
+        let mut value = output;
         // A chain longer than this is not "straight out of".
         for _ in 0..8 {
-            match maker(&value) {
-                Some(node) if node.op_type == "Softmax" => return true,
-                Some(node)
-                    if matches!(
-                        node.op_type.as_str(),
-                        "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" | "Cast" | "Transpose"
-                    ) =>
-                {
-                    match node.input.first() {
-                        Some(input) => value.clone_from(input),
-                        None => return false,
-                    }
-                }
+            let Some(node) = links.producer(value).map(|index| &graph.node[index]) else { return false };
+            if node.is("Softmax") {
+                return true;
+            }
+            match node.input(0) {
+                Some(input) if MOVERS.iter().any(|mover| node.is(mover)) => value = input,
                 _ => return false,
             }
         }
         false
     };
-    graph.output.iter().map(|output| output.name.clone()).filter(|name| is_softmax(name)).collect()
+    graph.output_names().filter(|name| is_softmax(name)).map(str::to_owned).collect()
 }

@@ -41,7 +41,7 @@ pub fn profile_run(
     let folder = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
     let (options, providers) = builder(library, settings)?;
     let options = set("profiling", options.with_profiling(folder.path().join("profile")))?;
-    let mut session = Session::commit(library, model, &options, providers)?;
+    let mut session = Session::commit(library, model, &options, providers, settings.threads)?;
     fill(&mut session)?;
     for _ in 0..=runs {
         session.run()?;

@@ -53,6 +53,7 @@ pub struct Session {
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
     providers: Vec<ProviderReport>,
+    threads: usize,
 }
 
 impl Session {
@@ -62,7 +63,7 @@ impl Session {
     /// The model is unreadable or not supported, a provider is missing, or a tensor is not of numbers.
     pub fn open(library: &'static Library, model: Model<'_>, settings: &Settings) -> Result<Self> {
         let (builder, providers) = builder(library, settings)?;
-        Self::commit(library, model, &builder, providers)
+        Self::commit(library, model, &builder, providers, settings.threads)
     }
 
     pub(crate) fn commit(
@@ -70,6 +71,7 @@ impl Session {
         model: Model<'_>,
         builder: &SessionBuilder,
         providers: Vec<ProviderReport>,
+        threads: usize,
     ) -> Result<Self> {
         let unreadable = |reason: String| EngineError::Model { model: model.to_string(), reason };
         let environment = library.environment();
@@ -86,7 +88,7 @@ impl Session {
         let elements = outputs.iter().map(|output| output.element);
         let bindings = Bindings::new(input_names, output_names.into_iter().zip(elements).collect());
         let control = Control::new().map_err(unreadable)?;
-        let mut session = Self { watchdog: None, graph, bindings, control, inputs, outputs, providers };
+        let mut session = Self { watchdog: None, graph, bindings, control, inputs, outputs, providers, threads };
         session.bind_fixed_shapes()?;
         Ok(session)
     }
@@ -116,6 +118,11 @@ impl Session {
             .map_err(|reason| shape_error(Port::Input, i, input, shape, reason))?;
         self.bindings.bind_input(i, tensor);
         Ok(())
+    }
+
+    /// How many threads work inside an operator.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// The model's inputs, as the model describes them.

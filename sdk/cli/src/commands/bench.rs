@@ -9,7 +9,7 @@ use farsight::{Bundle, Frame, Library, Open, Options, Pipeline, Times};
 use farsight_compiler::{fill_inputs, interleave, median, peak_rss_mb};
 use farsight_engine::{Model, NodeTime, Settings, nodes_by_provider, profile_run};
 use farsight_spec::Input;
-use farsight_vision::{Picture, Raster};
+use farsight_vision::{Picture, Raster, picture};
 use serde_json::{Value, json};
 
 use crate::Context;
@@ -98,7 +98,7 @@ impl Samples {
 /// Frames: the whole pipeline and the bare session in turn.
 fn frames(pipeline: &mut Pipeline, arguments: &Arguments) -> Result<Samples, Failure> {
     let picture = match &arguments.input {
-        Some(path) => farsight_vision::read_picture(path).map_err(|error| Failure::new("picture", error))?,
+        Some(path) => picture::read(path).map_err(|error| Failure::new("picture", error))?,
         None => generated(),
     };
     let frame = Frame::rgb8(picture.width, picture.height, &picture.rgb).map_err(|e| Failure::new("frame", e))?;

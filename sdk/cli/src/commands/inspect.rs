@@ -53,7 +53,7 @@ fn bundle(path: &Path, target: Option<&Target>) -> Result<Value, Failure> {
 fn model(path: &Path, target: Option<&Target>, context: &Context) -> Result<Value, Failure> {
     let library = Library::load(context.onnxruntime.as_deref())?;
     let source = Source::read(path, library)?;
-    let graph = source.document.graph();
+    let graph = &source.document.graph;
     let mut operators: BTreeMap<String, usize> = BTreeMap::new();
     for node in &graph.node {
         let domain = if node.in_default_domain() { String::new() } else { format!("{}:", node.domain) };

@@ -7,3 +7,43 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod inspect;
 pub(crate) mod run;
+
+use std::path::Path;
+
+use farsight::{Bundle, Library, Open, Options, Pipeline};
+use farsight_bundle::{FileKind, sniff};
+use farsight_compiler::Source;
+use farsight_spec::{ModelSpec, Target};
+
+use crate::failure::Failure;
+
+/// Opens a bundle, or a model that another one is compared with: it is read by the other's spec.
+fn open_any(
+    path: &Path,
+    spec: Option<&ModelSpec>,
+    target: &Target,
+    options: &Options,
+) -> Result<Pipeline, Failure> {
+    if sniff(path)? == FileKind::Bundle {
+        return Ok(Pipeline::from_bundle(&Bundle::open(path, Open::Memory)?, options)?);
+    }
+    let library = Library::load(options.library.as_deref())?;
+    let labels = spec.map(|spec| spec.output.labels().to_vec()).filter(|labels| !labels.is_empty());
+    let spec = spec.cloned().map(forget_the_file);
+    Ok(Source::read(path, library)?.pipeline(spec, labels.as_deref(), target, options)?)
+}
+
+/// What a resolved spec knows of its own file does not hold for another one.
+fn forget_the_file(mut spec: ModelSpec) -> ModelSpec {
+    use farsight_spec::{Input, Output};
+    match &mut spec.output {
+        Output::Yolo(output) | Output::Yolox(output) => (output.tensor, output.layout) = (None, None),
+        Output::Classes(output) => output.tensor = None,
+        Output::Mask(output) => output.tensor = None,
+        Output::Tensors => {}
+    }
+    if let Input::Frame(frame) = &mut spec.input {
+        (frame.size, frame.layout) = (None, None);
+    }
+    spec
+}

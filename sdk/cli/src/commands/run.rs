@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use farsight::{Answer, Bundle, Open, Options, Pipeline, Times};
+use farsight::{Bundle, Open, Options, Pipeline, Times};
 use farsight_spec::Input;
 use serde_json::{Map, Value, json};
 

@@ -10,7 +10,7 @@ pub(super) const BLACK: Color = [0; 3];
 const GOLDEN: f64 = 0.618_033_988_749_895;
 
 /// A colour for a class: the same for a class in every picture, and far from its neighbours'.
-pub(super) fn class_color(class: usize) -> Color {
+pub(crate) fn class_color(class: usize) -> Color {
     let hue = (0.58 + class as f64 * GOLDEN).fract();
     // Later rounds of the wheel differ in strength, too.
     let (saturation, value) = [(0.85, 1.0), (1.0, 0.8), (0.55, 1.0)][class / 8 % 3];

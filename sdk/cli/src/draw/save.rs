@@ -22,6 +22,19 @@ pub(crate) fn save(picture: &Picture, path: &Path) -> Result<()> {
     write_atomically(path, &bytes).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
+/// Writes values of one byte a pixel as a grey PNG, as [`save`] does.
+///
+/// # Errors
+/// Where the folder cannot be written to.
+pub(crate) fn save_grey(values: &[u8], [height, width]: [usize; 2], path: &Path) -> Result<()> {
+    let mut bytes = Vec::new();
+    let (width, height) = (u32::try_from(width)?, u32::try_from(height)?);
+    PngEncoder::new(&mut bytes)
+        .write_image(values, width, height, ExtendedColorType::L8)
+        .with_context(|| format!("{}: cannot be encoded as PNG", path.display()))?;
+    write_atomically(path, &bytes).with_context(|| format!("{}: cannot be written", path.display()))
+}
+
 fn encode(picture: &Picture, path: &Path) -> Result<Vec<u8>> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match extension.as_str() {
