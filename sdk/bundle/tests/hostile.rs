@@ -1,4 +1,5 @@
 //! Bundles made to do harm: each is refused with its own kind of error, without a panic and without much memory.
+#![allow(clippy::unwrap_used)] // helpers of tests count as tests
 
 mod common;
 

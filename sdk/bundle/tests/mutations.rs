@@ -1,4 +1,5 @@
 //! Random damage to a good bundle: an error or an intact bundle, never a panic.
+#![allow(clippy::unwrap_used)] // helpers of tests count as tests
 
 mod common;
 

@@ -106,7 +106,8 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.farsight");
     std::fs::write(&path, "old").unwrap();
-    let refused: [(fn(&mut Contents), &str); 8] = [
+    type Change = fn(&mut Contents);
+    let refused: [(Change, &str); 8] = [
         (|c| c.name = "a b".to_owned(), "manifest"),
         (|c| c.version = "1".to_owned(), "manifest"),
         (|c| c.target.triple = "host".to_owned(), "manifest"),

@@ -1,5 +1,6 @@
 //! A small bundle to write, and a ZIP builder that is independent of the crate's own and can lie.
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test program uses a part of it
+#![allow(clippy::unwrap_used)] // helpers of tests count as tests
 
 use std::borrow::Cow;
 
