@@ -12,6 +12,6 @@ mod text;
 
 pub(crate) use boxes::{Mark, draw_boxes};
 pub(crate) use mask::{Classes, draw_mask};
-pub(crate) use quicklook::Quicklook;
 pub(crate) use palette::class_color;
+pub(crate) use quicklook::Quicklook;
 pub(crate) use save::{save, save_grey};

@@ -45,7 +45,9 @@ pub(crate) fn read(path: &Path) -> Result<Tensor, Failure> {
         .iter()
         .find(|(_, name)| described.trim_matches('\'') == *name)
         .map(|(element, _)| *element)
-        .ok_or_else(|| wrong(format!("its type is {described}; expected little-endian numbers such as '<f4'")))?;
+        .ok_or_else(|| {
+            wrong(format!("its type is {described}; expected little-endian numbers such as '<f4'"))
+        })?;
     if header.order() != Order::C {
         return Err(wrong("its order is Fortran's; save numpy.ascontiguousarray(x)".to_owned()));
     }
@@ -56,7 +58,9 @@ pub(crate) fn read(path: &Path) -> Result<Tensor, Failure> {
         .filter(|bytes| *bytes as u64 <= size)
         .ok_or_else(|| wrong(format!("its header says shape {shape:?}, the file has {size} bytes")))?;
     let mut bytes = vec![0; length];
-    reader.read_exact(&mut bytes).map_err(|_| wrong(format!("it is cut off: {length} bytes were expected")))?;
+    reader
+        .read_exact(&mut bytes)
+        .map_err(|_| wrong(format!("it is cut off: {length} bytes were expected")))?;
     Ok(Tensor { element, shape, bytes })
 }
 

@@ -122,13 +122,17 @@ pub fn evaluate(
     }
     let samples = chosen.len() - failed.len();
     if let (0, Some(first)) = (samples, failed.first()) {
-        return Err(CompileError::Unresolved(format!("not one input could be used; the first: {}", first.message)));
+        return Err(CompileError::Unresolved(format!(
+            "not one input could be used; the first: {}",
+            first.message
+        )));
     }
     let labelled = data.is_labelled();
     Ok(Evaluation {
         samples,
         scores: labelled.then(|| tally.scores(settings.conf, &labels)),
-        reference_scores: (labelled && reference.is_some()).then(|| reference_tally.scores(settings.conf, &labels)),
+        reference_scores: (labelled && reference.is_some())
+            .then(|| reference_tally.scores(settings.conf, &labels)),
         agreement: reference.is_some().then(|| agreement.result()),
         failed,
     })
@@ -164,7 +168,8 @@ fn run_both(pipeline: &mut Pipeline, reference: Option<&mut Pipeline>, file: &Pa
         return Ok(Run { decision, reference: None, size, max_abs_error: 0.0 });
     };
     let other = run_frame(reference, &frame).map_err(|e| name(e.to_string()))?;
-    let max_abs_error = crate::verify::raw_difference(reference, pipeline).map_err(|e| name(e.to_string()))?.max_abs;
+    let max_abs_error =
+        crate::verify::raw_difference(reference, pipeline).map_err(|e| name(e.to_string()))?.max_abs;
     Ok(Run { decision, reference: Some(other), size, max_abs_error })
 }
 
@@ -222,7 +227,13 @@ impl Tally {
         })
     }
 
-    fn add(&mut self, data: &Dataset, index: usize, found: &Decision, size: [usize; 2]) -> Result<(), String> {
+    fn add(
+        &mut self,
+        data: &Dataset,
+        index: usize,
+        found: &Decision,
+        size: [usize; 2],
+    ) -> Result<(), String> {
         match (self, &data.samples, found) {
             (Self::Detect(metrics), Samples::Detect(samples), Decision::Boxes(found)) => {
                 let truths: Vec<Truth> = samples[index]
@@ -237,7 +248,9 @@ impl Tally {
             }
             (Self::Segment(confusion), Samples::Segment(samples), Decision::Mask(found)) => {
                 let truth = mask_file::read(&samples[index].mask, size)?;
-                confusion.add(found, &truth).map_err(|e| format!("{}: {e}", samples[index].mask.display()))?;
+                confusion
+                    .add(found, &truth)
+                    .map_err(|e| format!("{}: {e}", samples[index].mask.display()))?;
             }
             (Self::Nothing, ..) => {}
             _ => return Err("the labels are of another task than the model's".to_owned()),
@@ -251,7 +264,11 @@ impl Tally {
             Self::Classify(top) => Scores::Classify { top1: top.top1(), top5: top.top5() },
             Self::Segment(confusion) => Scores::Segment {
                 miou: confusion.mean_iou(),
-                dice: labels.iter().enumerate().map(|(c, label)| (label.clone(), confusion.dice(c))).collect(),
+                dice: labels
+                    .iter()
+                    .enumerate()
+                    .map(|(c, label)| (label.clone(), confusion.dice(c)))
+                    .collect(),
                 pixel_accuracy: confusion.pixel_accuracy(),
             },
             Self::Nothing => Scores::Classify { top1: None, top5: None },

@@ -41,7 +41,12 @@ fn open_axes_become_one(session: &mut Session) -> Result<(), CompileError> {
 }
 
 /// The values of one input.
-fn values(spec: &ModelSpec, element: ElementType, length: usize, seed: u64) -> Result<Vec<f32>, CompileError> {
+fn values(
+    spec: &ModelSpec,
+    element: ElementType,
+    length: usize,
+    seed: u64,
+) -> Result<Vec<f32>, CompileError> {
     match &spec.input {
         Input::Frame(frame) => frame_values(frame, length, seed),
         Input::Raster(raster) => raster_values(raster, length, seed),

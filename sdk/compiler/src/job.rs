@@ -12,9 +12,7 @@ use farsight_graph::onnx::TensorProto;
 use farsight_graph::onnx::tensor_proto::DataType;
 use farsight_spec::{ElementType, ModelSpec, Precision, Provider, Recipe, Target};
 
-use crate::passes::{
-    CutSettings, FoldSettings, Fp16Settings, PassError, cut, dead, fold, fp16_weights,
-};
+use crate::passes::{CutSettings, FoldSettings, Fp16Settings, PassError, cut, dead, fold, fp16_weights};
 use crate::report::{Accuracy, PassEntry};
 use crate::self_test::make_self_test;
 use crate::source::{Resolved, Source};
@@ -148,7 +146,9 @@ fn notes(source: &Source, resolved: &Resolved) -> Vec<String> {
         notes.push(format!("the file declares the licence: {licence}"));
     }
     if resolved.spec.output.labels().is_empty() && resolved.spec.task != farsight_spec::Task::Tensors {
-        notes.push("no labels are known: classes are named by their number (--labels A,B,… names them)".to_owned());
+        notes.push(
+            "no labels are known: classes are named by their number (--labels A,B,… names them)".to_owned(),
+        );
     }
     notes
 }
@@ -275,7 +275,11 @@ fn measure(before: &mut Pipeline, after: &mut Pipeline) -> Result<Latency, Compi
     latency::interleave(|| Ok(before.session_mut().run()?), || Ok(after.session_mut().run()?))
 }
 
-fn refuse_slower(latency: Option<&Latency>, force: bool, notes: &mut Vec<String>) -> Result<(), CompileError> {
+fn refuse_slower(
+    latency: Option<&Latency>,
+    force: bool,
+    notes: &mut Vec<String>,
+) -> Result<(), CompileError> {
     let Some(latency) = latency.filter(|latency| latency.is_slower()) else { return Ok(()) };
     if !force {
         return Err(CompileError::Slower {

@@ -7,10 +7,9 @@ use farsight_vision::{Raster, picture};
 /// Reads a mask of `size` (`[height, width]`): a GeoTIFF's first band, or a grey picture whose values are class
 /// numbers. A colour picture is refused: which colour is which class is not in it.
 pub(crate) fn read(file: &Path, size: [usize; 2]) -> Result<Vec<u8>, String> {
-    let is_tiff = file
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("tif") || extension.eq_ignore_ascii_case("tiff"));
+    let is_tiff = file.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| {
+        extension.eq_ignore_ascii_case("tif") || extension.eq_ignore_ascii_case("tiff")
+    });
     let (found, values) = if is_tiff { raster(file)? } else { grey(file)? };
     if found != size {
         return Err(format!(
@@ -33,7 +32,9 @@ fn raster(file: &Path) -> Result<([usize; 2], Vec<u8>), String> {
     for row in 0..height {
         raster.read_window(row, 0, 1, width, &[0], &mut row_values).map_err(|error| error.to_string())?;
         // Negative labels mean "does not count" in several data sets; a byte cannot hold them.
-        values.extend(row_values.iter().map(|&value| if (0.0..=255.0).contains(&value) { value as u8 } else { 255 }));
+        values.extend(
+            row_values.iter().map(|&value| if (0.0..=255.0).contains(&value) { value as u8 } else { 255 }),
+        );
     }
     Ok(([height, width], values))
 }

@@ -2,8 +2,8 @@
 //! its shapes and its metadata. Never from a name, and never by guess.
 
 use farsight_spec::{
-    ClassesOutput, DetectOutput, ElementType, FrameInput, Input, Layout, MaskOutput, Metadata, ModelSpec, Output,
-    RasterInput, TensorInfo, Variant, YoloLayout,
+    ClassesOutput, DetectOutput, ElementType, FrameInput, Input, Layout, MaskOutput, Metadata, ModelSpec,
+    Output, RasterInput, TensorInfo, Variant, YoloLayout,
 };
 use farsight_vision::{LayoutHints, yolo_layout};
 
@@ -270,13 +270,14 @@ fn resolve_classes(
 ) -> Result<Classes, CompileError> {
     let tensor = only_output(classes.tensor.as_deref(), outputs)?;
     let count: Option<usize> = tensor.shape.iter().copied().product();
-    let count = count.filter(|count| *count > 0 && tensor.shape.contains(&Some(*count))).ok_or_else(|| {
-        CompileError::Unresolved(format!(
-            "the output `{}` has shape {}; a classifier's is [1, classes]",
-            tensor.name,
-            shape_text(&tensor.shape)
-        ))
-    })?;
+    let count =
+        count.filter(|count| *count > 0 && tensor.shape.contains(&Some(*count))).ok_or_else(|| {
+            CompileError::Unresolved(format!(
+                "the output `{}` has shape {}; a classifier's is [1, classes]",
+                tensor.name,
+                shape_text(&tensor.shape)
+            ))
+        })?;
     classes.tensor = Some(tensor.name.clone());
     if said.softmax_outputs.contains(&tensor.name) {
         classes.activation = farsight_spec::Activation::None;

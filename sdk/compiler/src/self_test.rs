@@ -7,8 +7,8 @@ use farsight_bundle::{Sample, SelfTest, Tolerance};
 use farsight_engine::Session;
 use farsight_spec::{ElementType, Precision, TensorInfo};
 
-use crate::generate::fill_inputs;
 use crate::CompileError;
+use crate::generate::fill_inputs;
 
 /// The seed of every self-test's input.
 const SEED: u64 = 0x00fa_2516;
@@ -17,7 +17,10 @@ const SEED: u64 = 0x00fa_2516;
 ///
 /// # Errors
 /// If the session fails.
-pub(crate) fn make_self_test(pipeline: &mut Pipeline, precision: Precision) -> Result<SelfTest<'static>, CompileError> {
+pub(crate) fn make_self_test(
+    pipeline: &mut Pipeline,
+    precision: Precision,
+) -> Result<SelfTest<'static>, CompileError> {
     fill_inputs(pipeline, SEED)?;
     let session = pipeline.session_mut();
     let inputs = (0..session.inputs().len())
@@ -72,7 +75,10 @@ impl SelfTestResult {
 ///
 /// # Errors
 /// If the session fails.
-pub fn run_self_test(bundle: &Bundle, pipeline: &mut Pipeline) -> Result<Option<SelfTestResult>, CompileError> {
+pub fn run_self_test(
+    bundle: &Bundle,
+    pipeline: &mut Pipeline,
+) -> Result<Option<SelfTestResult>, CompileError> {
     let Some(test) = bundle.self_test() else { return Ok(None) };
     let session = pipeline.session_mut();
     for (index, sample) in test.inputs.iter().enumerate() {

@@ -10,10 +10,10 @@ use farsight_engine::{Library, Model, Session, Settings, describe};
 use farsight_graph::Document;
 use farsight_spec::{Metadata, ModelSpec, Target, TensorInfo};
 
+use crate::CompileError;
 use crate::passes::{FixShapesSettings, InputShape, fix_shapes};
 use crate::report::PassEntry;
 use crate::resolve::{Said, resolve_input, resolve_output, spec_of_metadata};
-use crate::CompileError;
 
 /// The source model: what the user handed in. Every loss is measured against it.
 pub struct Source {
@@ -150,8 +150,7 @@ fn document_bytes(path: &Path, document: &Document) -> Result<u64, CompileError>
 
 /// Outputs whose values come straight out of a Softmax, possibly through nodes that only move them.
 fn softmax_outputs(document: &Document) -> Vec<String> {
-    const MOVERS: [&str; 7] =
-        ["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Transpose"];
+    const MOVERS: [&str; 7] = ["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Transpose"];
     let graph = &document.graph;
     let links = graph.links();
     let is_softmax = |output: &str| {

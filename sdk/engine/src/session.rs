@@ -88,7 +88,8 @@ impl Session {
         let elements = outputs.iter().map(|output| output.element);
         let bindings = Bindings::new(input_names, output_names.into_iter().zip(elements).collect());
         let control = Control::new().map_err(unreadable)?;
-        let mut session = Self { watchdog: None, graph, bindings, control, inputs, outputs, providers, threads };
+        let mut session =
+            Self { watchdog: None, graph, bindings, control, inputs, outputs, providers, threads };
         session.bind_fixed_shapes()?;
         Ok(session)
     }

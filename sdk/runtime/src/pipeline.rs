@@ -140,7 +140,9 @@ impl FrameStage {
             Decoder::Detect(decoder, found) => {
                 decoder.decode(floats(session, *output, output_floats)?, geometry, found)?;
             }
-            Decoder::Classes(decoder, found) => decoder.decode(floats(session, *output, output_floats)?, found)?,
+            Decoder::Classes(decoder, found) => {
+                decoder.decode(floats(session, *output, output_floats)?, found)?
+            }
             Decoder::Mask(decoder, mask) => {
                 match session.outputs()[*output].element {
                     ElementType::U8 => decoder.decode_indices(session.output::<u8>(*output)?)?,

@@ -69,7 +69,9 @@ impl RasterStage {
         match session.inputs() {
             [tensor] if tensor.shape == expected && tensor.element == ElementType::F32 => {}
             others => {
-                return Err(Error::Contract(format!("the inputs are {others:?}, the spec needs f32 {expected:?}")));
+                return Err(Error::Contract(format!(
+                    "the inputs are {others:?}, the spec needs f32 {expected:?}"
+                )));
             }
         }
         let output = output_index(spec, session.outputs())?;

@@ -49,7 +49,12 @@ impl Stage {
 }
 
 impl FrameStage {
-    fn new(input: &FrameInput, spec: &ModelSpec, session: &Session, options: &Options) -> Result<Self, Error> {
+    fn new(
+        input: &FrameInput,
+        spec: &ModelSpec,
+        session: &Session,
+        options: &Options,
+    ) -> Result<Self, Error> {
         let [tensor] = session.inputs() else {
             return Err(Error::Contract(format!(
                 "the model has {} inputs, a frame fills exactly one",
@@ -95,14 +100,19 @@ pub(crate) fn output_index(spec: &ModelSpec, outputs: &[TensorInfo]) -> Result<u
     }
 }
 
-fn decoder(output: &Output, input: &FrameInput, tensor: &TensorInfo, options: &Options) -> Result<Decoder, Error> {
+fn decoder(
+    output: &Output,
+    input: &FrameInput,
+    tensor: &TensorInfo,
+    options: &Options,
+) -> Result<Decoder, Error> {
     let size = input.size.unwrap_or_default();
     let shape = fixed_shape(tensor, output)?;
     Ok(match output {
         Output::Yolo(detect) | Output::Yolox(detect) => {
-            let layout = detect
-                .layout
-                .ok_or_else(|| Error::Contract("the spec is not resolved: the layout is missing".to_owned()))?;
+            let layout = detect.layout.ok_or_else(|| {
+                Error::Contract("the spec is not resolved: the layout is missing".to_owned())
+            })?;
             let mut detect = detect.clone();
             detect.conf = options.conf.unwrap_or(detect.conf);
             detect.iou = options.iou.unwrap_or(detect.iou);

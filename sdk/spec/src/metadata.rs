@@ -49,7 +49,8 @@ impl Metadata {
             labels: value(properties, "names", labels)?.unwrap_or_default(),
             imgsz: value(properties, "imgsz", imgsz)?,
             end2end: value(properties, "end2end", flag)?,
-            nms: value(properties, "args", |args| Ok(args.get("nms").and_then(|nms| flag(nms).ok())))?.flatten(),
+            nms: value(properties, "args", |args| Ok(args.get("nms").and_then(|nms| flag(nms).ok())))?
+                .flatten(),
             channels: value(properties, "channels", count)?,
             licence: properties.get("license").cloned(),
         }))

@@ -101,7 +101,8 @@ fn frames(pipeline: &mut Pipeline, arguments: &Arguments) -> Result<Samples, Fai
         Some(path) => picture::read(path).map_err(|error| Failure::new("picture", error))?,
         None => generated(),
     };
-    let frame = Frame::rgb8(picture.width, picture.height, &picture.rgb).map_err(|e| Failure::new("frame", e))?;
+    let frame =
+        Frame::rgb8(picture.width, picture.height, &picture.rgb).map_err(|e| Failure::new("frame", e))?;
     let mut samples = Samples::with_capacity(arguments.runs);
     // One run to warm up and one in the steady state's buffers, then the measured ones.
     pipeline.run(&frame)?;
@@ -129,7 +130,8 @@ fn windows(pipeline: &mut Pipeline, arguments: &Arguments) -> Result<Samples, Fa
     let mut samples = Samples::with_capacity(arguments.runs);
     while samples.times.len() <= arguments.runs as usize {
         let mut raster = Raster::open(path).map_err(farsight::Error::from)?;
-        pipeline.run_raster(&mut raster, &mut |_| Ok(()), &mut |progress| samples.times.push(progress.times))?;
+        pipeline
+            .run_raster(&mut raster, &mut |_| Ok(()), &mut |progress| samples.times.push(progress.times))?;
     }
     samples.bare = samples.steady().iter().map(|times| times.infer).collect();
     Ok(samples)
@@ -230,7 +232,12 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 /// Another model's bare session in turn with this one's.
-fn against(path: &Path, pipeline: &mut Pipeline, bundle: &Bundle, options: &Options) -> Result<Value, Failure> {
+fn against(
+    path: &Path,
+    pipeline: &mut Pipeline,
+    bundle: &Bundle,
+    options: &Options,
+) -> Result<Value, Failure> {
     let mut other = super::open_any(path, Some(pipeline.spec()), bundle.target(), options)?;
     fill_inputs(&mut other, 1)?;
     fill_inputs(pipeline, 1)?;
@@ -260,7 +267,13 @@ fn profile(nodes: &[NodeTime]) -> Value {
 fn text(document: &Value) -> String {
     let mut text = String::new();
     let number = |value: &Value| value.as_f64().unwrap_or(0.0);
-    let _ = writeln!(text, "{} runs, {} threads, ONNX Runtime {}", document["runs"], document["threads"], document["onnxruntime"].as_str().unwrap_or_default());
+    let _ = writeln!(
+        text,
+        "{} runs, {} threads, ONNX Runtime {}",
+        document["runs"],
+        document["threads"],
+        document["onnxruntime"].as_str().unwrap_or_default()
+    );
     let _ = writeln!(text, "             p50 ms    p95 ms    p99 ms");
     for phase in ["pre", "infer", "post", "total"] {
         let ms = &document["ms"][phase];
@@ -273,7 +286,8 @@ fn text(document: &Value) -> String {
         );
     }
     let _ = writeln!(text, "bare       {:>8.3}", number(&document["bare_session_ms"]["p50"]));
-    let _ = writeln!(text, "overhead   {:>8.4}  (total ÷ bare session, medians)", number(&document["overhead"]));
+    let _ =
+        writeln!(text, "overhead   {:>8.4}  (total ÷ bare session, medians)", number(&document["overhead"]));
     let _ = writeln!(
         text,
         "start-up   {:.1} ms to open, {:.1} ms for the first run; at most {:.0} MB",

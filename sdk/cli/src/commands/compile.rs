@@ -109,7 +109,13 @@ fn text(report: &Report) -> String {
     let mut text = String::new();
     let mb = |bytes: u64| bytes as f64 / 1e6;
     let _ = writeln!(text, "{} ({:.2} MB)", report.bundle.display(), mb(report.bytes));
-    let _ = writeln!(text, "  source     {:.2} MB, spec {}, target {}", mb(report.source_bytes), report.spec, report.target);
+    let _ = writeln!(
+        text,
+        "  source     {:.2} MB, spec {}, target {}",
+        mb(report.source_bytes),
+        report.spec,
+        report.target
+    );
     for pass in &report.passes {
         let _ = writeln!(text, "  {:<12} {} ({:.0} ms)", pass.name, pass.summary, pass.ms);
     }
@@ -130,6 +136,11 @@ fn text(report: &Report) -> String {
         let _ = writeln!(text, "  note       {note}");
     }
     let _ = writeln!(text, "  report     {}", Report::path(&report.bundle).display());
-    let _ = writeln!(text, "  in         {:.1} s, at most {:.0} MB", report.seconds, report.peak_rss_mb.unwrap_or(0.0));
+    let _ = writeln!(
+        text,
+        "  in         {:.1} s, at most {:.0} MB",
+        report.seconds,
+        report.peak_rss_mb.unwrap_or(0.0)
+    );
     text
 }

@@ -85,7 +85,8 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     let conf = arguments.conf.unwrap_or(spec_conf(&spec));
     let mut bar = Bar::new();
     let settings = EvaluateSettings { conf, most: usize::MAX };
-    let result = evaluate(&mut pipeline, against.as_mut(), &data, settings, &mut |progress| bar.show(progress));
+    let result =
+        evaluate(&mut pipeline, against.as_mut(), &data, settings, &mut |progress| bar.show(progress));
     bar.finish();
     let evaluation = result?;
     for failed in &evaluation.failed {
@@ -104,7 +105,9 @@ fn open(
 ) -> Result<Pipeline, Failure> {
     if sniff(path)? == FileKind::Bundle {
         if spec.is_some() || labels.is_some() {
-            return Err(Failure::usage("a bundle has its spec and labels inside; --spec and --labels go with models"));
+            return Err(Failure::usage(
+                "a bundle has its spec and labels inside; --spec and --labels go with models",
+            ));
         }
         return Ok(Pipeline::from_bundle(&Bundle::open(path, Open::Memory)?, options)?);
     }

@@ -15,7 +15,9 @@ use crate::Context;
 use crate::failure::Failure;
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  farsight inspect yolov8n.onnx --target aarch64-linux\n  farsight inspect cows.farsight")]
+#[command(
+    after_help = "Example:\n  farsight inspect yolov8n.onnx --target aarch64-linux\n  farsight inspect cows.farsight"
+)]
 pub(crate) struct Arguments {
     /// An ONNX model or a bundle
     file: PathBuf,
@@ -39,7 +41,9 @@ fn bundle(path: &Path, target: Option<&Target>) -> Result<Value, Failure> {
     let bundle = Bundle::open(path, Open::Memory)?;
     let fits = target.map(|target| {
         let target = target.clone().on_host(&farsight_engine::host_triple());
-        bundle.compatible(&target.triple, &target.cpu_features).map_or_else(|error| error.to_string(), |()| "fits".into())
+        bundle
+            .compatible(&target.triple, &target.cpu_features)
+            .map_or_else(|error| error.to_string(), |()| "fits".into())
     });
     Ok(json!({
         "kind": "bundle",
@@ -56,8 +60,8 @@ fn model(path: &Path, target: Option<&Target>, context: &Context) -> Result<Valu
     let graph = &source.document.graph;
     let mut operators: BTreeMap<String, usize> = BTreeMap::new();
     for node in &graph.node {
-        let domain = if node.in_default_domain() { String::new() } else { format!("{}:", node.domain) };
-        *operators.entry(format!("{domain}{}", node.op_type)).or_default() += 1;
+        let domain = if node.in_default_domain() { String::new() } else { format!("{}:", node.domain()) };
+        *operators.entry(format!("{domain}{}", node.op_type())).or_default() += 1;
     }
     let parameters: i64 = graph.initializer.iter().map(|tensor| tensor.dims.iter().product::<i64>()).sum();
     let opset = source.document.opset("");
@@ -120,7 +124,12 @@ fn bundle_text(document: &Value, text: &mut String) {
     let _ = writeln!(text, "task        {}", string(&document["spec"]["task"]));
     let _ = writeln!(text, "target      {}", string(&document["target"]["name"]));
     let _ = writeln!(text, "precision   {}", string(&manifest["precision"]));
-    let _ = writeln!(text, "made with   {}, ONNX Runtime {}", string(&manifest["tool"]), string(&manifest["onnxruntime"]));
+    let _ = writeln!(
+        text,
+        "made with   {}, ONNX Runtime {}",
+        string(&manifest["tool"]),
+        string(&manifest["onnxruntime"])
+    );
     let model = &manifest["models"][0];
     tensors("input", &model["inputs"], text);
     tensors("output", &model["outputs"], text);

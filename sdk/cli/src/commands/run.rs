@@ -195,7 +195,8 @@ fn entry_text(entry: &Value) -> String {
     for label in &labels {
         let pixels = label["pixels"].as_f64().unwrap_or(0.0);
         if pixels > 0.0 {
-            let area = label["area_m2"].as_f64().map(|m2| format!(", {:.2} km²", m2 / 1e6)).unwrap_or_default();
+            let area =
+                label["area_m2"].as_f64().map(|m2| format!(", {:.2} km²", m2 / 1e6)).unwrap_or_default();
             text.push_str(&format!(
                 "\n  {} {:.2} %{area}",
                 label["label"].as_str().unwrap_or_default(),

@@ -60,10 +60,11 @@ fn infer(pipeline: &mut Pipeline, picture: &Picture) -> Result<Found, Failure> {
         }
     };
     if let Some(found) = boxes {
-        let marks = found.iter().map(|d| Mark::new(d.bbox, d.class, &pipeline.label(d.class), d.score)).collect();
-        let list = found.iter().map(|d| {
-            json!({"label": pipeline.label(d.class), "class": d.class, "score": d.score, "box": d.bbox})
-        });
+        let marks =
+            found.iter().map(|d| Mark::new(d.bbox, d.class, &pipeline.label(d.class), d.score)).collect();
+        let list = found.iter().map(
+            |d| json!({"label": pipeline.label(d.class), "class": d.class, "score": d.score, "box": d.bbox}),
+        );
         return Ok(Found::Detections(list.collect(), marks));
     }
     if let Some(found) = classes {

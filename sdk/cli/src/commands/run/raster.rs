@@ -22,7 +22,7 @@ pub(super) fn run(pipeline: &mut Pipeline, file: &Path, stem: Option<&Path>) -> 
     let settings = MaskSettings {
         nodata: Some(MASK_NODATA),
         labels: labels.clone(),
-        colours: (0..labels.len()).map(|class| draw::class_color(class).into()).collect(),
+        colours: (0..labels.len()).map(draw::class_color).collect(),
     };
     let mut writer = match &paths {
         Some((mask, _)) => {
@@ -88,7 +88,10 @@ fn refuse_overwriting(input: &Path, output: &PathBuf) -> Result<(), Failure> {
         _ => false,
     };
     if same {
-        return Err(Failure::new("write", format!("{}: the mask would overwrite its own input", output.display())));
+        return Err(Failure::new(
+            "write",
+            format!("{}: the mask would overwrite its own input", output.display()),
+        ));
     }
     Ok(())
 }
@@ -101,7 +104,11 @@ fn band_names(pipeline: &Pipeline) -> Vec<String> {
 }
 
 /// Red, green and blue where the model has bands of these names, else its first band as grey.
-fn with_bands(mut quicklook: Quicklook, raster: &mut Raster, pipeline: &Pipeline) -> Result<Quicklook, Failure> {
+fn with_bands(
+    mut quicklook: Quicklook,
+    raster: &mut Raster,
+    pipeline: &Pipeline,
+) -> Result<Quicklook, Failure> {
     let farsight_spec::Input::Raster(input) = &pipeline.spec().input else { return Ok(quicklook) };
     let choice = raster.choose_bands(&input.bands).map_err(farsight::Error::from)?;
     let place = |name: &str| input.bands.iter().position(|band| band.name == name).map(|i| choice.bands[i]);

@@ -12,19 +12,25 @@ pub(super) fn run(pipeline: &mut Pipeline, file: &Path, save: Option<&Path>) -> 
     let tensor = npy::read(file)?;
     let session = pipeline.session_mut();
     let [info] = session.inputs() else {
-        return Err(Failure::new("wrong-input", format!(
-            "the model has {} inputs; run takes one .npy file for models with one input",
-            session.inputs().len()
-        )));
+        return Err(Failure::new(
+            "wrong-input",
+            format!(
+                "the model has {} inputs; run takes one .npy file for models with one input",
+                session.inputs().len()
+            ),
+        ));
     };
     let fits = info.element == tensor.element
         && info.shape.len() == tensor.shape.len()
         && info.shape.iter().zip(&tensor.shape).all(|(axis, length)| axis.is_none_or(|axis| axis == *length));
     if !fits {
-        return Err(Failure::new("wrong-input", format!(
-            "the tensor is {:?} {:?}, the model's input `{}` is {:?} {:?}",
-            tensor.element, tensor.shape, info.name, info.element, info.shape
-        )));
+        return Err(Failure::new(
+            "wrong-input",
+            format!(
+                "the tensor is {:?} {:?}, the model's input `{}` is {:?} {:?}",
+                tensor.element, tensor.shape, info.name, info.element, info.shape
+            ),
+        ));
     }
     if info.shape.contains(&None) {
         session.set_input_shape(0, &tensor.shape)?;
