@@ -170,7 +170,7 @@ fn sample_entries<'a>(
 ) -> Result<Vec<Entry<'a>>, Fault> {
     let entry = |(index, sample): (usize, &'a Sample<'static>)| {
         byte_count(&sample.info).map_err(|message| Fault::SelfTest { message })?;
-        Ok(Entry { name: name(index), bytes: Cow::Borrowed(&*sample.bytes), compress: false })
+        Ok(Entry { name: name(index), bytes: Cow::Borrowed(&*sample.bytes), compress: true })
     };
     samples.iter().enumerate().map(entry).collect()
 }

@@ -8,6 +8,7 @@ use farsight::{Options, Pipeline};
 use farsight_bundle::Digest;
 use farsight_engine::{Library, Model, Session, Settings, describe};
 use farsight_graph::Document;
+use farsight_graph::onnx::tensor_shape_proto::dimension::Value as Length;
 use farsight_spec::{Metadata, ModelSpec, Target, TensorInfo};
 
 use crate::CompileError;
@@ -43,8 +44,6 @@ pub(crate) struct Resolved {
     /// Outputs that are read; empty for all.
     pub(crate) outputs: Vec<String>,
     pub(crate) fix_shapes: PassEntry,
-    /// Whether a shape had to be fixed.
-    pub(crate) was_open: bool,
 }
 
 impl Source {
@@ -94,27 +93,24 @@ impl Source {
             .map_err(|error| CompileError::Pass { pass: "fix-shapes", error })?;
         let summary = format!("{} open axes fixed", fixed.axes);
         let entry = PassEntry::new("fix-shapes", summary, start, &document);
-        let (_, outputs) = if was_open {
-            describe(library, &document.to_bytes()?)?
+        let outputs = if was_open {
+            let (_, outputs) = describe(library, &document.to_bytes()?)?;
+            declare_outputs(&mut document, &outputs);
+            outputs
         } else {
-            (Vec::new(), self.outputs.clone())
+            self.outputs.clone()
         };
         let outputs = resolve_output(&mut spec, &outputs, &said)?;
-        Ok(Resolved { spec, document, outputs, fix_shapes: entry, was_open })
+        Ok(Resolved { spec, document, outputs, fix_shapes: entry })
     }
 
-    /// The source model as a pipeline: the file as it is where its shapes are fixed, else with its input
-    /// shapes fixed and nothing else changed.
+    /// The source model as a pipeline: the file as it is.
     pub(crate) fn open(
         &self,
         resolved: &Resolved,
         target: &Target,
         options: &Options,
     ) -> Result<Pipeline, CompileError> {
-        if resolved.was_open {
-            let bytes = resolved.document.to_bytes()?;
-            return Ok(Pipeline::from_parts(Model::Bytes(&bytes), &resolved.spec, target, options)?);
-        }
         Ok(Pipeline::from_parts(Model::File(&self.path), &resolved.spec, target, options)?)
     }
 
@@ -138,6 +134,17 @@ impl PassEntry {
         let nodes = document.graph.node.len();
         let bytes = document.encoded_len() as u64;
         Self { name, summary, ms: start.elapsed().as_secs_f64() * 1e3, nodes, bytes }
+    }
+}
+
+/// Writes into the document what a session says of its outputs.
+fn declare_outputs(document: &mut Document, outputs: &[TensorInfo]) {
+    for (declared, said) in document.graph.output.iter_mut().zip(outputs) {
+        for (axis, length) in declared.axes_mut().into_iter().flatten().zip(&said.shape) {
+            if let (None, Some(length)) = (&axis.value, length) {
+                axis.value = Some(Length::DimValue(*length as i64));
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use farsight_engine::{Library, Model, Session, Settings};
 use farsight_spec::{ElementType, ModelSpec, Target, Task};
 use farsight_vision::{ClassScore, Detection, Frame, Geometry};
 
-use crate::stage::{Decoder, FrameStage, Stage};
+use crate::stage::{Decoder, FrameStage, Stage, input_shape};
 use crate::times::Laps;
 use crate::{Error, Mask, Options, Times};
 
@@ -60,7 +60,8 @@ impl Pipeline {
     ) -> Result<Self, Error> {
         let library = Library::load(options.library.as_deref())?;
         let settings = Settings::from_target(target, options.threads);
-        let session = Session::open(library, model, &settings)?;
+        let mut session = Session::open(library, model, &settings)?;
+        settle_open_shapes(&mut session, spec)?;
         let stage = Stage::new(spec, &session, options)?;
         Ok(Self { session, stage, times: Times::default(), spec: spec.clone() })
     }
@@ -115,6 +116,17 @@ impl Pipeline {
         self.times = Times { pre, infer, post: laps.lap() };
         Ok(stage.answer())
     }
+}
+
+/// A source model may leave axes open (its batch, say). Its input gets the shape that the spec names, and one
+/// run on zeros tells the shapes of its outputs.
+fn settle_open_shapes(session: &mut Session, spec: &ModelSpec) -> Result<(), Error> {
+    let is_open = session.inputs().first().is_some_and(|input| input.shape.contains(&None));
+    if let (true, Some(shape)) = (is_open, input_shape(spec)) {
+        session.set_input_shape(0, &shape)?;
+        session.run()?;
+    }
+    Ok(())
 }
 
 impl FrameStage {

@@ -7,7 +7,7 @@ use farsight_vision::{
 };
 
 use crate::pipeline::floats;
-use crate::stage::{Stage, output_index};
+use crate::stage::{Stage, check_input, output_index, output_shape};
 use crate::times::Laps;
 use crate::{Error, Pipeline, Times};
 
@@ -65,18 +65,13 @@ impl RasterStage {
             .window
             .ok_or_else(|| Error::Contract("the spec is not resolved: the window is missing".to_owned()))?;
         let bands = input.bands.len();
-        let expected = [1, bands, window[0], window[1]].map(Some);
-        match session.inputs() {
-            [tensor] if tensor.shape == expected && tensor.element == ElementType::F32 => {}
-            others => {
-                return Err(Error::Contract(format!(
-                    "the inputs are {others:?}, the spec needs f32 {expected:?}"
-                )));
-            }
+        check_input(session, spec, "a raster")?;
+        if session.inputs()[0].element != ElementType::F32 {
+            return Err(Error::Contract(format!("the input is {:?}; rasters fill f32", session.inputs()[0].element)));
         }
         let output = output_index(spec, session.outputs())?;
-        let classes = match session.outputs()[output].shape[..] {
-            [Some(1), Some(classes @ 1..=255), Some(h), Some(w)] if [h, w] == window => classes,
+        let classes = match output_shape(session, output, None)?[..] {
+            [1, classes @ 1..=255, height, width] if [height, width] == window => classes,
             ref shape => {
                 return Err(Error::Contract(format!(
                     "the output's shape is {shape:?}, the spec needs [1, classes, {}, {}]",

@@ -1,7 +1,7 @@
 //! What stands before and behind the session, made once at open: the pre-processing and the decoder.
 
 use farsight_engine::Session;
-use farsight_spec::{FrameInput, Input, Layout, ModelSpec, Output, TensorInfo};
+use farsight_spec::{FrameInput, Input, Layout, ModelSpec, Output, TensorInfo, YoloLayout};
 use farsight_vision::{ClassScore, ClassesDecoder, DetectDecoder, Detection, FramePreprocess, MaskDecoder};
 
 use crate::{Error, Mask, Options};
@@ -55,31 +55,45 @@ impl FrameStage {
         session: &Session,
         options: &Options,
     ) -> Result<Self, Error> {
-        let [tensor] = session.inputs() else {
-            return Err(Error::Contract(format!(
-                "the model has {} inputs, a frame fills exactly one",
-                session.inputs().len()
-            )));
-        };
-        check_frame_tensor(input, tensor)?;
+        check_input(session, spec, "a frame")?;
         let preprocess = FramePreprocess::new(input)?;
         let output = output_index(spec, session.outputs())?;
-        let decoder = decoder(&spec.output, input, &session.outputs()[output], options)?;
+        let decoder = decoder(&spec.output, input, session, output, options)?;
         Ok(Self { preprocess, decoder, input_floats: Vec::new(), output_floats: Vec::new(), output })
     }
 }
 
-/// The input tensor must have the size that the spec names.
-fn check_frame_tensor(input: &FrameInput, tensor: &TensorInfo) -> Result<(), Error> {
-    let channels = if input.channels == farsight_spec::Channels::Gray { 1 } else { 3 };
-    let (Some([height, width]), Some(layout)) = (input.size, input.layout) else {
-        return Err(Error::Contract("the spec is not resolved: size and layout are missing".to_owned()));
+/// The shape that a resolved spec gives the model's one input; `None` for raw tensors.
+pub(crate) fn input_shape(spec: &ModelSpec) -> Option<[usize; 4]> {
+    match &spec.input {
+        Input::Frame(input) => {
+            let channels = if input.channels == farsight_spec::Channels::Gray { 1 } else { 3 };
+            let [height, width] = input.size?;
+            Some(match input.layout? {
+                Layout::Nchw => [1, channels, height, width],
+                Layout::Nhwc => [1, height, width, channels],
+            })
+        }
+        Input::Raster(input) => {
+            let [height, width] = input.tiling.window?;
+            Some([1, input.bands.len(), height, width])
+        }
+        Input::Tensors => None,
+    }
+}
+
+/// The model must have one input, of the shape that the spec gives.
+pub(crate) fn check_input(session: &Session, spec: &ModelSpec, what: &str) -> Result<(), Error> {
+    let [tensor] = session.inputs() else {
+        return Err(Error::Contract(format!(
+            "the model has {} inputs, {what} fills exactly one",
+            session.inputs().len()
+        )));
     };
-    let expected = match layout {
-        Layout::Nchw => [1, channels, height, width],
-        Layout::Nhwc => [1, height, width, channels],
-    };
-    if tensor.shape != expected.map(Some) {
+    let expected = input_shape(spec)
+        .ok_or_else(|| Error::Contract("the spec is not resolved: the input's size is missing".to_owned()))?;
+    let found = session.input_shape(0)?;
+    if found != Some(expected.as_slice()) {
         return Err(Error::Contract(format!(
             "the input `{}` has shape {:?}, the spec says {expected:?}",
             tensor.name, tensor.shape
@@ -103,42 +117,43 @@ pub(crate) fn output_index(spec: &ModelSpec, outputs: &[TensorInfo]) -> Result<u
 fn decoder(
     output: &Output,
     input: &FrameInput,
-    tensor: &TensorInfo,
+    session: &Session,
+    index: usize,
     options: &Options,
 ) -> Result<Decoder, Error> {
     let size = input.size.unwrap_or_default();
-    let shape = fixed_shape(tensor, output)?;
     Ok(match output {
         Output::Yolo(detect) | Output::Yolox(detect) => {
-            let layout = detect.layout.ok_or_else(|| {
-                Error::Contract("the spec is not resolved: the layout is missing".to_owned())
-            })?;
+            let layout = detect
+                .layout
+                .ok_or_else(|| Error::Contract("the spec is not resolved: the layout is missing".to_owned()))?;
             let mut detect = detect.clone();
             detect.conf = options.conf.unwrap_or(detect.conf);
             detect.iou = options.iou.unwrap_or(detect.iou);
             detect.max_det = options.max_det.unwrap_or(detect.max_det);
             let found = Vec::with_capacity(detect.max_det);
+            // After NMS the number of rows is known by each run only.
+            let most = (layout == YoloLayout::EndToEnd).then_some(detect.max_det);
+            let shape = output_shape(session, index, most)?;
             Decoder::Detect(DetectDecoder::new(&detect, layout, &shape, size)?, found)
         }
         Output::Classes(classes) => {
-            let count = shape.iter().product();
+            let count = output_shape(session, index, None)?.iter().product();
             Decoder::Classes(ClassesDecoder::new(classes, count)?, Vec::with_capacity(classes.top))
         }
-        Output::Mask(mask) => Decoder::Mask(MaskDecoder::new(mask, &shape)?, Mask::default()),
+        Output::Mask(mask) => {
+            Decoder::Mask(MaskDecoder::new(mask, &output_shape(session, index, None)?)?, Mask::default())
+        }
         Output::Tensors => Decoder::None,
     })
 }
 
-/// The output's shape; an axis that only a run can tell counts as the most boxes there can be.
-fn fixed_shape(tensor: &TensorInfo, output: &Output) -> Result<Vec<usize>, Error> {
-    let most = match output {
-        Output::Yolo(detect) => Some(detect.max_det),
-        _ => None,
-    };
-    tensor
-        .shape
-        .iter()
-        .map(|axis| axis.or(most))
-        .collect::<Option<_>>()
-        .ok_or_else(|| Error::Contract(format!("the output `{}` has no fixed shape", tensor.name)))
+/// An output's shape: as the model declares it; an axis it leaves open is `most`, or what the last run gave.
+pub(crate) fn output_shape(session: &Session, index: usize, most: Option<usize>) -> Result<Vec<usize>, Error> {
+    let declared = &session.outputs()[index];
+    let seen = session.output_shape(index).ok();
+    let axis = |(place, axis): (usize, &Option<usize>)| axis.or(most).or_else(|| Some(*seen?.get(place)?));
+    declared.shape.iter().enumerate().map(axis).collect::<Option<_>>().ok_or_else(|| {
+        Error::Contract(format!("the output `{}` has the open shape {:?}", declared.name, declared.shape))
+    })
 }

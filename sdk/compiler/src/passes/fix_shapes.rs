@@ -36,8 +36,8 @@ pub struct FixShapesReport {
     pub dropped: usize,
 }
 
-/// Sets input shapes. A named axis becomes the same number wherever its name stands. What the file says of
-/// values in between is dropped where it is still open: a session says it better.
+/// Sets input shapes. A named axis becomes the same number in every input that has it. What the file says of
+/// values in between is dropped, and of outputs left open, where it is not a number: a session says it better.
 ///
 /// # Errors
 /// An input that is not there, another number of axes, a fixed axis of another length, one name with two
@@ -55,8 +55,8 @@ pub fn fix_shapes(
         document.graph.input = inputs;
         if report.axes > 0 {
             document.graph.visit_mut(&mut |graph| {
-                let values = graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info);
-                values.for_each(|value| name_to_number(value, &report.names));
+                graph.input.iter_mut().for_each(|value| name_to_number(value, &report.names));
+                graph.output.iter_mut().for_each(open_named_axes);
                 let before = graph.value_info.len();
                 graph.value_info.retain(is_fixed);
                 report.dropped += before - graph.value_info.len();
@@ -124,6 +124,16 @@ fn name_to_number(value: &mut ValueInfoProto, names: &BTreeMap<String, i64>) {
     }
 }
 
+/// Exporters give one name to axes that have nothing to do with each other (ukis-csmask's files call the batch
+/// and the height of their output alike), so the name of an output's axis proves nothing.
+fn open_named_axes(value: &mut ValueInfoProto) {
+    for axis in value.axes_mut().into_iter().flatten() {
+        if !matches!(axis.value, Some(Value::DimValue(_))) {
+            axis.value = None;
+        }
+    }
+}
+
 fn is_fixed(value: &ValueInfoProto) -> bool {
     value.shape().is_some_and(|shape| shape.iter().all(|dim| matches!(dim, Dim::Fixed(_))))
 }
@@ -160,7 +170,7 @@ mod tests {
         assert_eq!(report, FixShapesReport { axes: 2, names: [("N".into(), 1)].into(), dropped: 1 });
         let shapes: Vec<_> = document.graph.input.iter().map(|input| input.shape().unwrap()).collect();
         assert_eq!(shapes, [[1.into(), 3.into(), 8.into()], [1.into(), 3.into(), "W".into()]]);
-        assert_eq!(document.graph.output[0].shape().unwrap()[0], Dim::Fixed(1));
+        assert_eq!(document.graph.output[0].shape().unwrap(), [Dim::Open, 3.into(), Dim::Open]);
         let again = fix_shapes(&mut document, &settings(&[("x", &[1, 3, 8])])).unwrap();
         assert_eq!(again, FixShapesReport::default());
     }
