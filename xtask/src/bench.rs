@@ -19,8 +19,8 @@ struct Model {
     file: PathBuf,
     /// What `compile` needs to know beside the file.
     options: &'static [&'static str],
-    /// The frames it is measured with; none: input that farsight makes.
-    frames: &'static [&'static str],
+    /// The files it is measured with.
+    inputs: Vec<PathBuf>,
 }
 
 pub(crate) fn habit(arguments: &[String]) -> Result<()> {
@@ -35,12 +35,8 @@ pub(crate) fn habit(arguments: &[String]) -> Result<()> {
         let mut compile: Vec<&dyn AsRef<OsStr>> = vec![&"compile", &model.file, &"-o", &bundle];
         compile.extend(model.options.iter().map(|option| option as &dyn AsRef<OsStr>));
         farsight.call(&compile)?;
-        if model.frames.is_empty() {
-            rows.push(measure(&farsight, model.name, &bundle, None, arguments)?);
-        }
-        for size in model.frames {
-            let frame = folder.join(format!("{size}.png"));
-            rows.push(measure(&farsight, model.name, &bundle, Some(&frame), arguments)?);
+        for input in &model.inputs {
+            rows.push(measure(&farsight, model.name, &bundle, input, arguments)?);
         }
     }
     println!(
@@ -56,19 +52,16 @@ fn measure(
     farsight: &Farsight,
     name: &str,
     bundle: &Path,
-    frame: Option<&Path>,
+    input: &Path,
     arguments: &[String],
 ) -> Result<String> {
-    let mut call: Vec<&dyn AsRef<OsStr>> = vec![&"bench", &bundle];
-    if let Some(frame) = &frame {
-        call.extend([&"--input" as &dyn AsRef<OsStr>, frame]);
-    }
+    let mut call: Vec<&dyn AsRef<OsStr>> = vec![&"bench", &bundle, &"--input", &input];
     if !arguments.iter().any(|argument| argument.starts_with("--threads")) {
         call.extend([&"--threads" as &dyn AsRef<OsStr>, &"1"]);
     }
     call.extend(arguments.iter().map(|argument| argument as &dyn AsRef<OsStr>));
     let report = farsight.call(&call)?;
-    let input = frame.and_then(Path::file_name).map_or("made".into(), OsStr::to_string_lossy);
+    let input = input.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
     Ok(format!(
         "{name:<20} {input:<14} {:>7} {:>5} {:>9.2} {:>9.2} {:>9.4}",
         number(&report, "/threads")?,
@@ -85,23 +78,24 @@ fn models(ready: &Ready, folder: &Path) -> Result<Vec<Model>> {
         name: "csmask-6b-l2a",
         file: ready.csmask.join("model_6b_l2a.onnx"),
         options: &["--spec", "csmask-6b-l2a"],
-        frames: &[],
+        inputs: vec![ready.patches.clone()],
     }];
     let Some(assets) = assets() else {
         eprintln!("no assets (FARSIGHT_ASSETS, ../shared/assets): the cloud mask only");
         return Ok(models);
     };
+    let frames: Vec<PathBuf> = SIZES.iter().map(|size| folder.join(format!("{size}.png"))).collect();
     models.push(Model {
         name: "coco_yolov8n_640",
         file: assets.join("detect/coco_yolov8n_640.onnx"),
         options: &["--spec", "yolo"],
-        frames: &SIZES,
+        inputs: frames.clone(),
     });
     models.push(Model {
         name: "cattle_yolov8n_416",
         file: assets.join("detect/cattle_yolov8n_416.onnx"),
         options: &["--spec", "yolo", "--labels", "cow"],
-        frames: &SIZES,
+        inputs: frames.clone(),
     });
     let picture = first_jpeg(&assets.join("photos"))?;
     process::quietly(python::script(&ready.python, "frames.py").arg(picture).arg(folder).args(SIZES))?;

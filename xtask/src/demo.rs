@@ -46,7 +46,7 @@ fn clouds(farsight: &Farsight, ready: &Ready, folder: &Path) -> Result<String> {
         &bundle,
     ])?;
     let run = farsight.call(&[&"run", &bundle, &ready.patches, &"--save", &saved])?;
-    let bench = farsight.call(&[&"bench", &bundle])?;
+    let bench = farsight.call(&[&"bench", &bundle, &"--input", &ready.patches])?;
 
     Ok([
         format!("Clouds over {} ({} x {} pixels)\n", text(&run, "/input")?, run["width"], run["height"]),

@@ -67,7 +67,8 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
     let mut say = |step| progress(Progress { step, done: 0, total: 0 });
     let library = Library::load(job.library.as_deref())?;
     let target = job.target.clone().on_host(&farsight_engine::host_triple());
-    let options = Options { library: job.library.clone(), ..Options::default() };
+    // Average precision takes boxes from this score on.
+    let options = Options { library: job.library.clone(), conf: Some(0.001), ..Options::default() };
 
     say("reading the source model");
     let source = Source::read(&job.model, library)?;
