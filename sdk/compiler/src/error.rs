@@ -31,7 +31,7 @@ pub enum CompileError {
         /// The pass.
         pass: &'static str,
         /// What it said.
-        error: PassError,
+        error: Box<PassError>,
     },
     /// ONNX Runtime.
     #[error(transparent)]

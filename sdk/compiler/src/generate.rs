@@ -97,7 +97,7 @@ fn blocks(height: usize, width: usize, channels: usize, seed: u64, most: usize) 
     let mut pixels = Vec::with_capacity(height * width * channels);
     for row in 0..height {
         for column in 0..width {
-            if (row * width + column) % GRAIN == 0 {
+            if (row * width + column).is_multiple_of(GRAIN) {
                 pixels.extend((0..channels).map(|_| random.below(most)));
                 continue;
             }

@@ -164,7 +164,8 @@ fn run_passes(
     let mut passes = vec![resolved.fix_shapes.clone()];
     let mut enter = |name, pass: &mut dyn FnMut(&mut Document) -> Result<String, PassError>| {
         let start = Instant::now();
-        let summary = pass(&mut document).map_err(|error| CompileError::Pass { pass: name, error })?;
+        let summary =
+            pass(&mut document).map_err(|error| CompileError::Pass { pass: name, error: Box::new(error) })?;
         passes.push(PassEntry::new(name, summary, start, &document));
         Ok::<(), CompileError>(())
     };

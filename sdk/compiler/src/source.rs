@@ -90,7 +90,7 @@ impl Source {
             axes: axes.into_iter().map(|length| i64::try_from(length).ok()).collect(),
         });
         let fixed = fix_shapes(&mut document, &FixShapesSettings { shapes: shapes.collect() })
-            .map_err(|error| CompileError::Pass { pass: "fix-shapes", error })?;
+            .map_err(|error| CompileError::Pass { pass: "fix-shapes", error: Box::new(error) })?;
         let summary = format!("{} open axes fixed", fixed.axes);
         let entry = PassEntry::new("fix-shapes", summary, start, &document);
         let outputs = if was_open {

@@ -67,7 +67,10 @@ impl RasterStage {
         let bands = input.bands.len();
         check_input(session, spec, "a raster")?;
         if session.inputs()[0].element != ElementType::F32 {
-            return Err(Error::Contract(format!("the input is {:?}; rasters fill f32", session.inputs()[0].element)));
+            return Err(Error::Contract(format!(
+                "the input is {:?}; rasters fill f32",
+                session.inputs()[0].element
+            )));
         }
         let output = output_index(spec, session.outputs())?;
         let classes = match output_shape(session, output, None)?[..] {

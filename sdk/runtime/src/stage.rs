@@ -8,9 +8,9 @@ use crate::{Error, Mask, Options};
 
 /// What stands before and behind the session.
 pub(crate) enum Stage {
-    Frame(FrameStage),
+    Frame(Box<FrameStage>),
     #[cfg(feature = "rasters")]
-    Raster(crate::raster::RasterStage),
+    Raster(Box<crate::raster::RasterStage>),
     Tensors,
 }
 
@@ -36,9 +36,12 @@ pub(crate) enum Decoder {
 impl Stage {
     pub(crate) fn new(spec: &ModelSpec, session: &Session, options: &Options) -> Result<Self, Error> {
         match &spec.input {
-            Input::Frame(input) => FrameStage::new(input, spec, session, options).map(Self::Frame),
+            Input::Frame(input) => {
+                FrameStage::new(input, spec, session, options).map(|stage| Self::Frame(Box::new(stage)))
+            }
             #[cfg(feature = "rasters")]
-            Input::Raster(input) => crate::raster::RasterStage::new(input, spec, session).map(Self::Raster),
+            Input::Raster(input) => crate::raster::RasterStage::new(input, spec, session)
+                .map(|stage| Self::Raster(Box::new(stage))),
             #[cfg(not(feature = "rasters"))]
             Input::Raster(_) => {
                 Err(Error::Contract("rasters need farsight built with the feature `rasters`".to_owned()))
@@ -124,9 +127,9 @@ fn decoder(
     let size = input.size.unwrap_or_default();
     Ok(match output {
         Output::Yolo(detect) | Output::Yolox(detect) => {
-            let layout = detect
-                .layout
-                .ok_or_else(|| Error::Contract("the spec is not resolved: the layout is missing".to_owned()))?;
+            let layout = detect.layout.ok_or_else(|| {
+                Error::Contract("the spec is not resolved: the layout is missing".to_owned())
+            })?;
             let mut detect = detect.clone();
             detect.conf = options.conf.unwrap_or(detect.conf);
             detect.iou = options.iou.unwrap_or(detect.iou);
@@ -149,7 +152,11 @@ fn decoder(
 }
 
 /// An output's shape: as the model declares it; an axis it leaves open is `most`, or what the last run gave.
-pub(crate) fn output_shape(session: &Session, index: usize, most: Option<usize>) -> Result<Vec<usize>, Error> {
+pub(crate) fn output_shape(
+    session: &Session,
+    index: usize,
+    most: Option<usize>,
+) -> Result<Vec<usize>, Error> {
     let declared = &session.outputs()[index];
     let seen = session.output_shape(index).ok();
     let axis = |(place, axis): (usize, &Option<usize>)| axis.or(most).or_else(|| Some(*seen?.get(place)?));

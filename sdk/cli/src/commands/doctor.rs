@@ -23,10 +23,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     let mut problems = Vec::new();
     let machine = machine();
     let runtime = runtime(context.onnxruntime.as_deref(), &mut problems);
-    let self_test = match &arguments.bundle {
-        Some(path) => Some(self_test(path, context, &mut problems)),
-        None => None,
-    };
+    let self_test = arguments.bundle.as_ref().map(|path| self_test(path, context, &mut problems));
     let document = json!({
         "machine": machine,
         "onnxruntime": runtime,

@@ -1,6 +1,6 @@
 //! A raster through the model: a mask with the raster's coordinates, and a quick look.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use farsight::{MASK_NODATA, Pipeline};
 use farsight_compiler::Progress;
@@ -82,7 +82,7 @@ pub(super) fn run(pipeline: &mut Pipeline, file: &Path, stem: Option<&Path>) -> 
 }
 
 /// A mask must not take the place of the raster that it is made from.
-fn refuse_overwriting(input: &Path, output: &PathBuf) -> Result<(), Failure> {
+fn refuse_overwriting(input: &Path, output: &Path) -> Result<(), Failure> {
     let same = match (input.canonicalize(), output.canonicalize()) {
         (Ok(input), Ok(output)) => input == output,
         _ => false,
