@@ -87,7 +87,13 @@ fn labels_of_the_spec_have_a_file_of_their_own() {
     let mut contents = contents(10);
     let classes = |labels: &[String]| {
         let labels = labels.to_vec();
-        Output::Classes(ClassesOutput { labels, top: 5, activation: Activation::Softmax, label_offset: 1 })
+        Output::Classes(ClassesOutput {
+            tensor: None,
+            labels,
+            top: 5,
+            activation: Activation::Softmax,
+            label_offset: 1,
+        })
     };
     contents.spec.output = classes(&contents.labels);
     write(&path, &contents).unwrap();

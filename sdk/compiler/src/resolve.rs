@@ -410,3 +410,130 @@ pub(crate) fn shape_text(shape: &[Option<usize>]) -> String {
         shape.iter().map(|axis| axis.map_or_else(|| "?".to_owned(), |length| length.to_string())).collect();
     format!("[{}]", axes.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(name: &str, shape: &[i64]) -> TensorInfo {
+        let shape = shape.iter().map(|&length| usize::try_from(length).ok()).collect();
+        TensorInfo { name: name.to_owned(), element: ElementType::F32, shape }
+    }
+
+    fn said(labels: &[&str]) -> Said {
+        let labels = (!labels.is_empty()).then(|| labels.iter().map(|&label| label.to_owned()).collect());
+        Said { labels, ..Said::default() }
+    }
+
+    /// The spec once a model of these shapes is resolved, or the message.
+    fn resolve(name: &str, input: &[i64], outputs: &[&[i64]], said: &Said) -> Result<ModelSpec, String> {
+        let mut spec = ModelSpec::find(name).unwrap();
+        resolve_input(&mut spec, &[tensor("x", input)], said).map_err(|error| error.to_string())?;
+        let outputs: Vec<TensorInfo> =
+            outputs.iter().enumerate().map(|(index, shape)| tensor(&format!("y{index}"), shape)).collect();
+        resolve_output(&mut spec, &outputs, said).map_err(|error| error.to_string())?;
+        Ok(spec)
+    }
+
+    #[test]
+    fn the_layout_of_the_input_comes_from_its_shape() {
+        let cases: [(&[i64], Result<Layout, &str>); 8] = [
+            (&[1, 3, 640, 480], Ok(Layout::Nchw)),
+            (&[1, 640, 480, 3], Ok(Layout::Nhwc)),
+            (&[-1, 3, 64, 64], Ok(Layout::Nchw)),
+            (&[1, 3, 64, 3], Err("both fit")),
+            (&[1, 4, 64, 64], Err("on no axis")),
+            (&[4, 3, 64, 64], Err("batches of 4")),
+            (&[1, 3, -1, -1], Err("height is open")),
+            (&[3, 64, 64], Err("four axes")),
+        ];
+        for (shape, expected) in cases {
+            let mut spec = ModelSpec::find("imagenet").unwrap();
+            let found = resolve_input(&mut spec, &[tensor("x", shape)], &Said::default());
+            match (found, expected) {
+                (Ok(shapes), Ok(layout)) => {
+                    let Input::Frame(frame) = &spec.input else { panic!("{shape:?}") };
+                    assert_eq!(frame.layout, Some(layout), "{shape:?}");
+                    assert_eq!(shapes[0].1[0], 1);
+                }
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{shape:?}: {error}"),
+                (found, expected) => panic!("{shape:?}: {found:?}, {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_open_size_comes_from_the_metadata() {
+        let mut spec = ModelSpec::find("yolo").unwrap();
+        let metadata = Metadata { imgsz: Some([480, 640]), ..Metadata::default() };
+        let said = Said { metadata: Some(metadata), ..Said::default() };
+        let shapes = resolve_input(&mut spec, &[tensor("images", &[-1, 3, -1, -1])], &said).unwrap();
+        assert_eq!(shapes, [("images".to_owned(), vec![1, 3, 480, 640])]);
+    }
+
+    #[test]
+    fn the_output_that_holds_the_boxes_is_found() {
+        let outputs: [&[i64]; 4] = [&[1, 65, 52, 52], &[1, 65, 26, 26], &[1, 65, 13, 13], &[1, 5, 3549]];
+        let spec = resolve("yolo", &[1, 3, 416, 416], &outputs, &said(&["cow"])).unwrap();
+        let Output::Yolo(detect) = &spec.output else { panic!() };
+        assert_eq!(detect.tensor.as_deref(), Some("y3"));
+        assert_eq!(detect.layout, Some(YoloLayout::Anchors));
+        assert_eq!(detect.labels, ["cow"]);
+    }
+
+    #[test]
+    fn the_number_of_labels_must_fit() {
+        let outputs: [&[i64]; 1] = [&[1, 84, 8400]];
+        let error = resolve("yolo", &[1, 3, 640, 640], &outputs, &said(&["cow", "bull"])).unwrap_err();
+        assert!(error.contains("labels") || error.contains("classes"), "{error}");
+        // A family's usual labels count only where their number fits.
+        let coco = resolve("yolox", &[1, 3, 416, 416], &[&[1, 3549, 85]], &said(&[])).unwrap();
+        assert_eq!(coco.output.labels().len(), 80);
+        let own = resolve("yolox", &[1, 3, 416, 416], &[&[1, 3549, 7]], &said(&[])).unwrap();
+        assert!(own.output.labels().is_empty());
+    }
+
+    #[test]
+    fn imagenet_conventions_are_told_apart_by_shape_or_refused() {
+        let names = |count: usize| -> Vec<String> { (0..count).map(|index| format!("c{index}")).collect() };
+        let with = |count: usize| Said { labels: Some(names(count)), ..Said::default() };
+        let torch = resolve("imagenet", &[1, 3, 224, 224], &[&[1, 1000]], &said(&[])).unwrap();
+        let Input::Frame(frame) = &torch.input else { panic!() };
+        assert_eq!(frame.normalise.divide, 255.0);
+
+        // (labels given, label offset)
+        for (count, offset) in [(1001, 0), (1000, 1)] {
+            let tf = resolve("imagenet", &[1, 224, 224, 3], &[&[1, 1001]], &with(count)).unwrap();
+            let (Input::Frame(frame), Output::Classes(classes)) = (&tf.input, &tf.output) else { panic!() };
+            assert_eq!(frame.normalise.divide, 127.5);
+            assert_eq!(classes.label_offset, offset, "{count} labels");
+        }
+        let keras = resolve("imagenet", &[1, 224, 224, 3], &[&[1, 1000]], &said(&[])).unwrap_err();
+        assert!(keras.contains("Keras"), "{keras}");
+    }
+
+    #[test]
+    fn a_softmax_inside_the_graph_is_not_done_twice() {
+        let inside = Said { softmax_outputs: vec!["y0".to_owned()], ..Said::default() };
+        for (said, expected) in
+            [(inside, farsight_spec::Activation::None), (said(&[]), farsight_spec::Activation::Softmax)]
+        {
+            let spec = resolve("imagenet", &[1, 3, 224, 224], &[&[1, 1000, 1, 1]], &said).unwrap();
+            let Output::Classes(classes) = &spec.output else { panic!() };
+            assert_eq!(classes.activation, expected);
+        }
+    }
+
+    #[test]
+    fn several_outputs_without_a_name_are_listed() {
+        let error =
+            resolve("deeplab", &[1, 513, 513, 3], &[&[1, 513, 513], &[1, 9]], &said(&[])).unwrap_err();
+        assert!(error.contains("`y0` [1, 513, 513]") && error.contains("output.tensor"), "{error}");
+    }
+
+    #[test]
+    fn bands_must_be_as_many_as_the_spec_names() {
+        let error = resolve("csmask-6b-l2a", &[-1, 4, 256, 256], &[], &said(&[])).unwrap_err();
+        assert!(error.contains("6 bands") && error.contains("[?, 4, 256, 256]"), "{error}");
+    }
+}

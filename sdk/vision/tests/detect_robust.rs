@@ -57,7 +57,15 @@ const LAYOUTS: [YoloLayout; 5] = [
 ];
 
 fn settings(agnostic: bool) -> DetectOutput {
-    DetectOutput { labels: Vec::new(), conf: 0.25, iou: 0.7, max_det: 300, agnostic, layout: None }
+    DetectOutput {
+        tensor: None,
+        labels: Vec::new(),
+        conf: 0.25,
+        iou: 0.7,
+        max_det: 300,
+        agnostic,
+        layout: None,
+    }
 }
 
 fn shape(layout: YoloLayout, anchors: usize) -> [usize; 3] {
@@ -98,10 +106,15 @@ fn detection_allocates_nothing_after_the_first_picture() {
 
 #[test]
 fn classes_and_masks_allocate_nothing_after_the_first_picture() {
-    let output =
-        ClassesOutput { labels: Vec::new(), top: 5, activation: Activation::Softmax, label_offset: 1 };
+    let output = ClassesOutput {
+        tensor: None,
+        labels: Vec::new(),
+        top: 5,
+        activation: Activation::Softmax,
+        label_offset: 1,
+    };
     let mut classes = ClassesDecoder::new(&output, 1001).unwrap();
-    let output = MaskOutput { labels: Vec::new(), activation: Activation::None };
+    let output = MaskOutput { tensor: None, labels: Vec::new(), activation: Activation::None };
     let mut mask = MaskDecoder::new(&output, &[1, 3, 64, 64]).unwrap();
     let (mut best, mut pixels) = (Vec::new(), Vec::new());
     for picture in 0..3 {

@@ -112,7 +112,7 @@ mod tests {
     type Row<'a> = (&'a str, &'a [f32], Activation, usize, usize, &'a [(usize, f32)]);
 
     fn decode(tensor: &[f32], activation: Activation, top: usize, label_offset: usize) -> Vec<(usize, f32)> {
-        let output = ClassesOutput { labels: Vec::new(), top, activation, label_offset };
+        let output = ClassesOutput { tensor: None, labels: Vec::new(), top, activation, label_offset };
         let mut out = Vec::new();
         ClassesDecoder::new(&output, tensor.len()).unwrap().decode(tensor, &mut out).unwrap();
         out.iter().map(|best| (best.class, best.score)).collect()
@@ -158,13 +158,20 @@ mod tests {
     fn refused() {
         let labels = |n| vec![String::new(); n];
         let new = |labels, label_offset, len| {
-            let output = ClassesOutput { labels, top: 5, activation: Activation::None, label_offset };
+            let output =
+                ClassesOutput { tensor: None, labels, top: 5, activation: Activation::None, label_offset };
             ClassesDecoder::new(&output, len).map(|_| ())
         };
         assert_eq!(new(labels(1000), 1, 1001), Ok(()));
         assert_eq!(new(labels(1001), 1, 1001), Err(DecodeError::Labels { labels: 1001, classes: 1000 }));
         assert!(matches!(new(labels(0), 1, 1), Err(DecodeError::Shape { .. })));
-        let output = ClassesOutput { labels: vec![], top: 5, activation: Activation::None, label_offset: 0 };
+        let output = ClassesOutput {
+            tensor: None,
+            labels: vec![],
+            top: 5,
+            activation: Activation::None,
+            label_offset: 0,
+        };
         let error = ClassesDecoder::new(&output, 3).unwrap().decode(&[0.0], &mut Vec::new());
         assert_eq!(error, Err(DecodeError::Length { found: 1, expected: 3 }));
     }

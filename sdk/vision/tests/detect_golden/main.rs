@@ -39,6 +39,7 @@ impl DetectCase {
     fn decode(&self) -> Vec<Detection> {
         let layout: YoloLayout = serde_json::from_value(self.drawing.layout.clone().into()).unwrap();
         let output = DetectOutput {
+            tensor: None,
             labels: Vec::new(),
             conf: self.conf,
             iou: self.iou,
@@ -211,7 +212,7 @@ fn nearest_neighbour_equals_pil() {
         let mut lcg = Lcg(case.seed);
         let [height, width] = case.size;
         let map: Vec<_> = (0..height * width).map(|_| lcg.below(21) as u8).collect();
-        let output = MaskOutput { labels: Vec::new(), activation: Activation::None };
+        let output = MaskOutput { tensor: None, labels: Vec::new(), activation: Activation::None };
         let mut decoder = MaskDecoder::new(&output, &[1, height, width]).unwrap();
         decoder.decode_indices(&map).unwrap();
         let mut mask = Vec::new();
