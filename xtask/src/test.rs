@@ -9,7 +9,7 @@ use crate::{assets, process, setup, workspace};
 pub(crate) fn habit(arguments: &[String]) -> Result<()> {
     let ready = setup::setup()?;
     let mut test = cargo();
-    test.args(["test", "--all-features"]);
+    test.args(["test", "--all-features", "--no-fail-fast"]);
     if !names_a_package(arguments) {
         test.arg("--workspace");
     }
