@@ -51,9 +51,9 @@ impl Source {
     /// Reads a model.
     ///
     /// # Errors
-    /// If the file is no ONNX model, or ONNX Runtime cannot load it.
+    /// If the file is no ONNX model, holds fields that this version would lose, or ONNX Runtime cannot load it.
     pub fn read(path: &Path, library: &'static Library) -> Result<Self, CompileError> {
-        let document = Document::read(path)?;
+        let document = read_whole(path)?;
         let bytes = document_bytes(path, &document)?;
         let failed =
             |error: std::io::Error| CompileError::Write { path: path.to_owned(), reason: error.to_string() };
@@ -141,6 +141,15 @@ impl PassEntry {
     }
 }
 
+/// Reads a document of which nothing is lost when it is written again.
+fn read_whole(path: &Path) -> Result<Document, CompileError> {
+    let document = Document::read(path)?;
+    match document.unknown {
+        Some(unknown) => Err(CompileError::Unknown { path: path.to_owned(), unknown }),
+        None => Ok(document),
+    }
+}
+
 /// Bytes of the model file and of what lies beside it.
 fn document_bytes(path: &Path, document: &Document) -> Result<u64, CompileError> {
     let file = std::fs::metadata(path)
@@ -169,4 +178,30 @@ fn softmax_outputs(document: &Document) -> Vec<String> {
         false
     };
     graph.output_names().filter(|name| is_softmax(name)).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use farsight_graph::onnx::{GraphProto, NodeProto};
+
+    use super::*;
+
+    #[test]
+    fn fields_that_would_be_lost_are_an_error() {
+        let graph = GraphProto {
+            node: vec![NodeProto::new("Identity", "", &["x"], &["y"])],
+            ..GraphProto::default()
+        };
+        let known = Document::new(graph, 17).to_bytes().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("newer.onnx");
+        std::fs::write(&path, &known).unwrap();
+        assert!(read_whole(&path).is_ok());
+        // Field 127, a varint.
+        std::fs::write(&path, [&known[..], &[0xf8, 0x07, 0x01]].concat()).unwrap();
+        let message = read_whole(&path).unwrap_err().to_string();
+        for part in ["newer.onnx", "field 127 of ModelProto", "export it again"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
 }
