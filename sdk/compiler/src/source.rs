@@ -51,7 +51,7 @@ impl Source {
     /// Reads a model.
     ///
     /// # Errors
-    /// If the file is no ONNX model, holds fields that this version would lose, or ONNX Runtime cannot load it.
+    /// If the file is no ONNX model, is no valid graph, holds fields that this version would lose, or ONNX Runtime cannot load it.
     pub fn read(path: &Path, library: &'static Library) -> Result<Self, CompileError> {
         let document = read_whole(path)?;
         let bytes = document_bytes(path, &document)?;
@@ -141,13 +141,15 @@ impl PassEntry {
     }
 }
 
-/// Reads a document of which nothing is lost when it is written again.
+/// Reads a document that is valid and of which nothing is lost when it is written again. ONNX Runtime would find
+/// out too whether it is valid, but takes far more memory before it does.
 fn read_whole(path: &Path) -> Result<Document, CompileError> {
     let document = Document::read(path)?;
-    match document.unknown {
-        Some(unknown) => Err(CompileError::Unknown { path: path.to_owned(), unknown }),
-        None => Ok(document),
+    if let Some(unknown) = document.unknown {
+        return Err(CompileError::Unknown { path: path.to_owned(), unknown });
     }
+    document.check().map_err(|error| CompileError::Graph { path: path.to_owned(), error })?;
+    Ok(document)
 }
 
 /// Bytes of the model file and of what lies beside it.
@@ -182,16 +184,18 @@ fn softmax_outputs(document: &Document) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use farsight_graph::onnx::{GraphProto, NodeProto};
+    use farsight_graph::onnx::{GraphProto, NodeProto, ValueInfoProto};
 
     use super::*;
 
     #[test]
-    fn fields_that_would_be_lost_are_an_error() {
+    fn what_would_be_lost_and_what_is_not_valid_are_errors() {
         let graph = GraphProto {
             node: vec![NodeProto::new("Identity", "", &["x"], &["y"])],
+            input: vec![ValueInfoProto { name: Some("x".to_owned()), ..ValueInfoProto::default() }],
             ..GraphProto::default()
         };
+        let unmade = GraphProto { input: Vec::new(), ..graph.clone() };
         let known = Document::new(graph, 17).to_bytes().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("newer.onnx");
@@ -203,5 +207,8 @@ mod tests {
         for part in ["newer.onnx", "field 127 of ModelProto", "export it again"] {
             assert!(message.contains(part), "{message}");
         }
+        std::fs::write(&path, Document::new(unmade, 17).to_bytes().unwrap()).unwrap();
+        let message = read_whole(&path).unwrap_err().to_string();
+        assert!(message.contains("newer.onnx: not a valid ONNX graph"), "{message}");
     }
 }
