@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::contents;
+use common::{Part, SPEC, TARGET, contents, manifest, tensor, with_manifest, zip};
 use farsight_bundle::{Bundle, Contents, Digest, FileKind, Manifest, Open, compatible, sniff, write};
 use farsight_spec::{Activation, ClassesOutput, Output, Precision, Recipe};
+use serde_json::json;
 
 #[test]
 fn what_goes_in_comes_out() {
@@ -213,4 +214,53 @@ fn a_bundle_knows_its_devices() {
     (arm.triple, arm.cpu_features) = ("aarch64-unknown-linux-gnu".to_owned(), Vec::new());
     both.targets.push(arm);
     assert!(compatible(&both, "aarch64-unknown-linux-gnu", &[]).is_ok());
+}
+
+/// What a later farsight may add: a key in every table of the texts and in every object of the manifest.
+#[test]
+fn keys_of_a_newer_version_are_ignored() {
+    let add = |text: &str| {
+        let text = text.replace(" }", ", newer = [1, { a = 2 }] }").replace("name = ", "newer = 1\nname = ");
+        text.replace("{ newer = 1\nname", "{ name")
+    };
+    let parts = [
+        Part::stored("spec.toml", add(SPEC)),
+        Part::stored("target.toml", add(TARGET)),
+        Part::stored("model.onnx", "model"),
+        Part::stored("self-test/input-0.bin", vec![0; 12]),
+    ];
+    let json = manifest(&parts, |json| {
+        let info = json!({ "name": "in", "type": "f32", "shape": [1, 3], "newer": { "a": 1 } });
+        json["models"][0]["inputs"] = json!([info]);
+        let sample = json!({ "info": info, "entry": "self-test/input-0.bin", "newer": 1 });
+        let tolerance = json!({ "absolute": 0.5, "relative": 0.0, "newer": 1 });
+        json["self_test"] =
+            json!({ "inputs": [sample], "outputs": [], "tolerance": tolerance, "newer": null });
+        json["models"][0]["newer"] = json!(1);
+        json["targets"][0]["newer"] = json!("x");
+        json["entries"]["model.onnx"]["newer"] = json!([]);
+        json["newer"] = json!(1);
+    });
+    let all: Vec<Part> = std::iter::once(json).chain(parts).collect();
+    let bundle = Bundle::parse(zip(&all, None)).unwrap();
+    assert_eq!(bundle.spec(), &toml::from_str(SPEC).unwrap());
+    assert_eq!(bundle.target(), &toml::from_str(TARGET).unwrap());
+    assert_eq!(bundle.manifest().model().inputs, [tensor("in", &[1, 3])]);
+    assert_eq!(bundle.self_test().unwrap().tolerance.absolute, 0.5);
+}
+
+#[test]
+fn values_of_a_newer_version_are_refused_by_name() {
+    let cases = [
+        ("spec.toml", SPEC.replace("decoder = \"tensors\"", "decoder = \"detr\"")),
+        ("spec.toml", SPEC.replace("kind = \"tensors\"", "kind = \"detr\"")),
+        ("target.toml", format!("{TARGET}session = {{ optimization = \"detr\" }}")),
+    ];
+    for (name, text) in cases {
+        let other = |part: &Part| part.name != name.as_bytes();
+        let mut parts: Vec<Part> = common::parts().into_iter().filter(other).collect();
+        parts.push(Part::stored(name, text));
+        let message = Bundle::parse(zip(&with_manifest(&parts, &parts), None)).unwrap_err().to_string();
+        assert!(message.contains("`detr`"), "{message}");
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use farsight_bundle::BundleError;
 use farsight_engine::EngineError;
-use farsight_graph::DocumentError;
+use farsight_graph::{CheckError, DocumentError, UnknownFields};
 use farsight_spec::{MetadataError, SpecError};
 
 use crate::data::DataError;
@@ -16,6 +16,25 @@ pub enum CompileError {
     /// The source model cannot be read.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The source model's graph is not valid.
+    #[error("{}: not a valid ONNX graph: {error}", path.display())]
+    Graph {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: CheckError,
+    },
+    /// The source model holds what farsight would lose.
+    #[error(
+        "{}: {unknown}. Its answer could change, so it is not taken: export it again with onnx 1.23 or older, or \
+         take a newer farsight", path.display()
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// What would be lost.
+        unknown: UnknownFields,
+    },
     /// The source model's metadata cannot be read.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -95,7 +114,7 @@ impl CompileError {
     /// A short stable name of the kind of fault, for machines.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Document(_) => "model",
+            Self::Document(_) | Self::Graph { .. } | Self::Unknown { .. } => "model",
             Self::Metadata(_) => "metadata",
             Self::Spec(_) => "spec",
             Self::Unresolved(_) => "unresolved",

@@ -50,9 +50,9 @@ impl Source {
     /// Reads a model.
     ///
     /// # Errors
-    /// If the file is no ONNX model, or ONNX Runtime cannot load it.
+    /// If the file is no ONNX model, is no valid graph, holds fields that this version would lose, or ONNX Runtime cannot load it.
     pub fn read(path: &Path, library: &'static Library) -> Result<Self, CompileError> {
-        let document = Document::read(path)?;
+        let document = read_whole(path)?;
         let bytes = document_bytes(path, &document)?;
         let failed =
             |error: std::io::Error| CompileError::Write { path: path.to_owned(), reason: error.to_string() };
@@ -148,6 +148,17 @@ fn declare_outputs(document: &mut Document, outputs: &[TensorInfo]) {
     }
 }
 
+/// Reads a document that is valid and of which nothing is lost when it is written again. ONNX Runtime would find
+/// out too whether it is valid, but takes far more memory before it does.
+fn read_whole(path: &Path) -> Result<Document, CompileError> {
+    let document = Document::read(path)?;
+    if let Some(unknown) = document.unknown {
+        return Err(CompileError::Unknown { path: path.to_owned(), unknown });
+    }
+    document.check().map_err(|error| CompileError::Graph { path: path.to_owned(), error })?;
+    Ok(document)
+}
+
 /// Bytes of the model file and of what lies beside it.
 fn document_bytes(path: &Path, document: &Document) -> Result<u64, CompileError> {
     let file = std::fs::metadata(path)
@@ -176,4 +187,35 @@ fn softmax_outputs(document: &Document) -> Vec<String> {
         false
     };
     graph.output_names().filter(|name| is_softmax(name)).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use farsight_graph::onnx::{GraphProto, NodeProto, ValueInfoProto};
+
+    use super::*;
+
+    #[test]
+    fn what_would_be_lost_and_what_is_not_valid_are_errors() {
+        let graph = GraphProto {
+            node: vec![NodeProto::new("Identity", "", &["x"], &["y"])],
+            input: vec![ValueInfoProto { name: Some("x".to_owned()), ..ValueInfoProto::default() }],
+            ..GraphProto::default()
+        };
+        let unmade = GraphProto { input: Vec::new(), ..graph.clone() };
+        let known = Document::new(graph, 17).to_bytes().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("newer.onnx");
+        std::fs::write(&path, &known).unwrap();
+        assert!(read_whole(&path).is_ok());
+        // Field 127, a varint.
+        std::fs::write(&path, [&known[..], &[0xf8, 0x07, 0x01]].concat()).unwrap();
+        let message = read_whole(&path).unwrap_err().to_string();
+        for part in ["newer.onnx", "field 127 of ModelProto", "export it again"] {
+            assert!(message.contains(part), "{message}");
+        }
+        std::fs::write(&path, Document::new(unmade, 17).to_bytes().unwrap()).unwrap();
+        let message = read_whole(&path).unwrap_err().to_string();
+        assert!(message.contains("newer.onnx: not a valid ONNX graph"), "{message}");
+    }
 }

@@ -127,10 +127,16 @@ impl Loader<'_> {
         for attribute in nodes.iter_mut().flat_map(|node| &mut node.attribute) {
             attribute
                 .t
-                .iter_mut()
+                .as_deref_mut()
+                .into_iter()
                 .chain(&mut attribute.tensors)
                 .try_for_each(|tensor| self.tensor(tensor))?;
-            attribute.g.iter_mut().chain(&mut attribute.graphs).try_for_each(|graph| self.graph(graph))?;
+            attribute
+                .g
+                .as_deref_mut()
+                .into_iter()
+                .chain(&mut attribute.graphs)
+                .try_for_each(|graph| self.graph(graph))?;
         }
         Ok(())
     }

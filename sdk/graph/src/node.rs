@@ -96,7 +96,7 @@ impl NodeProto {
 
     /// An attribute that holds a tensor.
     pub fn tensor(&self, name: &str) -> Option<&TensorProto> {
-        self.attribute(name).and_then(|attribute| attribute.t.as_ref())
+        self.attribute(name).and_then(|attribute| attribute.t.as_deref())
     }
 
     /// Sets an attribute, in its old place where it has one.
@@ -116,12 +116,16 @@ impl NodeProto {
 
     /// The graphs inside its attributes (the bodies of If, Loop, Scan).
     pub fn subgraphs(&self) -> impl Iterator<Item = &GraphProto> {
-        self.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
+        self.attribute
+            .iter()
+            .flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs))
     }
 
     /// The graphs inside its attributes, to be changed.
     pub fn subgraphs_mut(&mut self) -> impl Iterator<Item = &mut GraphProto> {
-        self.attribute.iter_mut().flat_map(|attribute| attribute.g.iter_mut().chain(&mut attribute.graphs))
+        self.attribute
+            .iter_mut()
+            .flat_map(|attribute| attribute.g.as_deref_mut().into_iter().chain(&mut attribute.graphs))
     }
 }
 
@@ -141,7 +145,7 @@ fn attribute(name: &str, value: Attribute) -> AttributeProto {
             AttributeType::String
         }
         Attribute::Tensor(value) => {
-            made.t = Some(*value);
+            made.t = Some(value);
             AttributeType::Tensor
         }
         Attribute::Floats(value) => {

@@ -22,7 +22,7 @@ pub(crate) fn graph(inputs: &[&str], outputs: &[&str], nodes: Vec<NodeProto>) ->
 /// The node with a subgraph.
 pub(crate) fn with_body(mut node: NodeProto, attribute: &str, body: GraphProto) -> NodeProto {
     let mut made =
-        AttributeProto { name: Some(attribute.into()), g: Some(body), ..AttributeProto::default() };
+        AttributeProto { name: Some(attribute.into()), g: Some(body.into()), ..AttributeProto::default() };
     made.set_type(AttributeType::Graph);
     node.attribute.push(made);
     node

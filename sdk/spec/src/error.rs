@@ -22,12 +22,12 @@ pub enum SpecError {
         message: String,
     },
     /// A key that nothing reads.
-    #[error("{origin}{}: unknown key `{key}`{}", line_suffix(*line), suggestion(nearest, known))]
+    #[error("{origin}:{line}: unknown key `{key}`{}", suggestion(nearest, known))]
     UnknownKey {
         /// File or built-in name.
         origin: String,
-        /// Line of the key, from 1, where it is known.
-        line: Option<usize>,
+        /// Line of the key, from 1.
+        line: usize,
         /// The key.
         key: String,
         /// The known key that is most like it.
@@ -68,10 +68,6 @@ pub enum SpecError {
         /// The names it is a part of.
         candidates: Vec<String>,
     },
-}
-
-fn line_suffix(line: Option<usize>) -> String {
-    line.map(|n| format!(":{n}")).unwrap_or_default()
 }
 
 fn suggestion(nearest: &Option<String>, known: &[String]) -> String {

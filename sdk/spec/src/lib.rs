@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod error;
+mod keys;
 mod metadata;
 mod model;
 mod parse;

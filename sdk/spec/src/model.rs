@@ -9,7 +9,6 @@ use crate::Recipe;
 /// A spec may speak for a family: `None` and empty lists mean "taken from the model file"
 /// (its shapes and its metadata). A *resolved* spec, the one inside a bundle, leaves nothing open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ModelSpec {
     /// The name it is looked up by: lower case, digits and dashes.
     pub name: String,
@@ -47,7 +46,6 @@ pub enum Task {
 
 /// Where the arithmetic of a spec comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Source {
     /// The reference whose answer counts, with its version.
     pub reference: String,
@@ -57,7 +55,6 @@ pub struct Source {
 
 /// What is different for some files of a family. A resolved spec has none left.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Variant {
     /// Which files: all that is given must fit.
     pub when: When,
@@ -74,7 +71,6 @@ pub struct Variant {
 
 /// Facts of a file's shapes that a [`Variant`] asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct When {
     /// Order of the input's axes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,7 +94,6 @@ pub enum Input {
 
 /// How a frame becomes the model's input tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FrameInput {
     /// `[height, width]` of the model's input; from the file where its shape is fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +134,7 @@ pub enum Channels {
 
 /// How a frame gets to the model's size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "mode", rename_all = "kebab-case")]
 pub enum Resize {
     /// Scaled to fit (OpenCV's INTER_LINEAR), the rest filled.
     Letterbox {
@@ -185,7 +180,6 @@ pub enum Filter {
 
 /// `(value / divide - mean) / std`, channel by channel. Nothing given: the value itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Normalise {
     /// What a raw value is divided by first: 255 for bytes, 10000 for Sentinel-2 DN.
     #[serde(default = "one")]
@@ -210,7 +204,6 @@ impl Default for Normalise {
 
 /// How a raster becomes input tensors, window by window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RasterInput {
     /// The bands in the model's order.
     pub bands: Vec<Band>,
@@ -226,7 +219,6 @@ pub struct RasterInput {
 
 /// A spectral band.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Band {
     /// The model's own name for it.
     pub name: String,
@@ -237,7 +229,6 @@ pub struct Band {
 
 /// How windows are laid over a raster and joined again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Tiling {
     /// `[height, width]` of a window; from the model's shape where it is fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -274,7 +265,6 @@ pub enum Output {
 
 /// Boxes: thresholds and labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DetectOutput {
     /// Name of the output tensor that is read; decided from the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -315,7 +305,6 @@ pub enum YoloLayout {
 
 /// Classes: labels, and what turns raw values into scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ClassesOutput {
     /// Name of the output tensor that is read; decided from the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -334,7 +323,6 @@ pub struct ClassesOutput {
 
 /// A mask: labels, and what turns raw values into probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MaskOutput {
     /// Name of the output tensor that is read; decided from the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]

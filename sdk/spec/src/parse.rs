@@ -1,57 +1,33 @@
 //! TOML text into data, with errors that name the line and the nearest known key.
 
-use serde::de::DeserializeOwned;
+use toml::de::{DeTable, Error};
 
-use crate::error::{SpecError, nearest};
+use crate::error::SpecError;
+use crate::keys::{Format, line_at};
 
-/// Parses TOML; an unknown key is refused with the nearest known one named.
-pub(crate) fn parse<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, SpecError> {
-    toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        match unknown_key(error.message()) {
-            Some((key, known)) => SpecError::UnknownKey {
-                origin: origin.to_owned(),
-                line: line_of_key(text, &key).or(line),
-                nearest: nearest(&key, known.iter().map(String::as_str)),
-                key,
-                known,
-            },
-            None => SpecError::Syntax {
-                origin: match line {
-                    Some(line) => format!("{origin}:{line}"),
-                    None => origin.to_owned(),
-                },
-                message: error.message().to_owned(),
-            },
-        }
-    })
+/// Parses what a person wrote; an unknown key is refused with the nearest known one named.
+pub(crate) fn parse<T: Format>(text: &str, origin: &str) -> Result<T, SpecError> {
+    let table = DeTable::parse(text).map_err(|error| syntax(&error, text, origin))?;
+    T::shape().check(table.get_ref(), text, origin)?;
+    toml::from_str(text).map_err(|error| syntax(&error, text, origin))
 }
 
-/// serde's own words: "unknown field `x`, expected one of `a`, `b`" (or "there are no fields"); the same
-/// for the value of an enum ("unknown variant").
-fn unknown_key(message: &str) -> Option<(String, Vec<String>)> {
-    let rest = message.strip_prefix("unknown field `")?;
-    let (key, rest) = rest.split_once('`')?;
-    let known = rest.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-    Some((key.to_owned(), known))
-}
-
-/// Inside a tagged table serde loses the place, so the key is looked for; only a unique one counts.
-fn line_of_key(text: &str, key: &str) -> Option<usize> {
-    let is_key = |line: &str| {
-        let line = line.trim_start().trim_start_matches('[');
-        line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', ']', '.']))
-    };
-    let mut lines = text.lines().enumerate().filter(|(_, line)| is_key(line));
-    match (lines.next(), lines.next()) {
-        (Some((index, _)), None) => Some(index + 1),
-        _ => None,
+fn syntax(error: &Error, text: &str, origin: &str) -> SpecError {
+    SpecError::Syntax {
+        origin: match error.span() {
+            Some(span) => format!("{origin}:{}", line_at(text, span.start)),
+            None => origin.to_owned(),
+        },
+        message: error.message().to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{ModelSpec, SpecError};
+    use toml::{Table, Value};
+
+    use super::*;
+    use crate::{ModelSpec, Recipe, Target};
 
     #[test]
     fn unknown_keys_name_the_line_and_the_nearest_known_key() {
@@ -67,7 +43,7 @@ mod tests {
                 Err(SpecError::UnknownKey { key, nearest, line, .. }) => {
                     assert_eq!((key.as_str(), nearest.as_deref()), (wrong, Some(right)));
                     let expected = 1 + text.lines().position(|l| l.trim().starts_with(wrong)).unwrap();
-                    assert_eq!(line, Some(expected), "{wrong}");
+                    assert_eq!(line, expected, "{wrong}");
                 }
                 other => panic!("{wrong}: {other:?}"),
             }
@@ -81,6 +57,216 @@ mod tests {
         {
             let message = ModelSpec::parse(text, "x.toml").unwrap_err().to_string();
             assert!(message.contains(part), "{text:?}: {message}");
+        }
+    }
+
+    /// Every key that there is, in tables of every kind.
+    const MODELS: [&str; 5] = [
+        include_str!("../../../models/tensors.toml"),
+        r#"
+            name = "full"
+            about = "Letterbox, YOLO"
+            task = "detect"
+            source = { reference = "none", licence = "none" }
+            recipe = { precision = "keep", max_drop = 0.0, samples = 1 }
+            [input]
+            kind = "frame"
+            size = [32, 32]
+            layout = "nchw"
+            channels = "rgb"
+            resize = { mode = "letterbox", pad = 114, align = "center" }
+            normalise = { divide = 255.0, mean = [0.0, 0.0, 0.0], std = [1.0, 1.0, 1.0] }
+            [output]
+            decoder = "yolo"
+            tensor = "out"
+            labels = ["cow"]
+            conf = 0.25
+            iou = 0.7
+            max_det = 300
+            agnostic = true
+            layout = "anchors"
+        "#,
+        r#"
+            name = "full"
+            about = "Crop, classes, variants"
+            task = "classify"
+            source = { reference = "none", licence = "none" }
+            [input]
+            kind = "frame"
+            channels = "rgb"
+            resize = { mode = "center-crop", crop_fraction = 0.875, filter = "pil-bilinear" }
+            [output]
+            decoder = "classes"
+            tensor = "out"
+            labels = ["cow"]
+            top = 5
+            activation = "softmax"
+            label_offset = 1
+            [[variants]]
+            when = { layout = "nhwc", classes = 1001 }
+            normalise = { divide = 127.5, mean = [1.0, 1.0, 1.0], std = [1.0, 1.0, 1.0] }
+            label_offset = 1
+            refuse = "because"
+        "#,
+        r#"
+            name = "full"
+            about = "Stretch, YOLOX"
+            task = "detect"
+            source = { reference = "none", licence = "none" }
+            [input]
+            kind = "frame"
+            channels = "rgb"
+            resize = { mode = "stretch", filter = "opencv-linear" }
+            [output]
+            decoder = "yolox"
+            conf = 0.25
+            iou = 0.7
+            max_det = 300
+        "#,
+        r#"
+            name = "full"
+            about = "Raster, mask"
+            task = "segment"
+            source = { reference = "none", licence = "none" }
+            [input]
+            kind = "raster"
+            bands = [{ name = "red", aliases = ["B04"] }]
+            nodata = 0.0
+            normalise = { divide = 255.0, mean = [0.0], std = [1.0] }
+            tiling = { window = [256, 256], overlap = 0.2, blend = "ukis-csmask" }
+            [output]
+            decoder = "mask"
+            tensor = "out"
+            labels = ["clear"]
+            activation = "none"
+        "#,
+    ];
+
+    const TARGET: &str = r#"
+        name = "full"
+        about = "Every key"
+        triple = "aarch64-unknown-linux-gnu"
+        glibc = "2.31"
+        cpu_features = ["dotprod"]
+        allow_fallback = true
+        precision = { fp16_arithmetic = true }
+        memory = { budget_mb = 100 }
+        [onnxruntime]
+        oldest = "1.17"
+        from = "PyPI"
+        known_bad = { "1.30" = "crashes" }
+        [[providers]]
+        name = "CPU"
+        options = { threads = "2" }
+        [session]
+        threads = 2
+        spinning = true
+        optimization = "all"
+        arena = true
+        memory_pattern = true
+    "#;
+
+    /// The keys of these hold names that are the user's, not ours.
+    const FREE: [&str; 2] = ["known_bad", "options"];
+
+    /// `value` once for each table in it, with one more key there; and where that is.
+    fn with_a_key_more(value: &Value, place: &str) -> Vec<(String, Value)> {
+        let inside: Vec<(String, Value)> = match value {
+            Value::Table(table) => table
+                .iter()
+                .filter(|(key, _)| !FREE.contains(&key.as_str()))
+                .flat_map(|(key, inner)| {
+                    with_a_key_more(inner, &format!("{place}.{key}")).into_iter().map(
+                        move |(place, inner)| {
+                            let mut table = table.clone();
+                            table.insert(key.clone(), inner);
+                            (place, Value::Table(table))
+                        },
+                    )
+                })
+                .collect(),
+            Value::Array(values) => values
+                .iter()
+                .enumerate()
+                .flat_map(|(index, inner)| {
+                    with_a_key_more(inner, place).into_iter().map(move |(place, inner)| {
+                        let mut values = values.clone();
+                        values[index] = inner;
+                        (place, Value::Array(values))
+                    })
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        let own = value.as_table().map(|table| {
+            let mut table = table.clone();
+            table.insert("newer".to_owned(), Value::Boolean(true));
+            (place.to_owned(), Value::Table(table))
+        });
+        inside.into_iter().chain(own).collect()
+    }
+
+    /// A person's file is refused for a key more in any table; a bundle's text means what it meant.
+    fn check_both_ways<T: Format + PartialEq + std::fmt::Debug>(text: &str) -> Vec<String> {
+        let plain: T = parse(text, "x.toml").unwrap();
+        let value = Value::Table(text.parse::<Table>().unwrap());
+        let mut places = Vec::new();
+        for (place, newer) in with_a_key_more(&value, "") {
+            let text = toml::to_string(&newer).unwrap();
+            match parse::<T>(&text, "x.toml") {
+                Err(SpecError::UnknownKey { key, line, .. }) => {
+                    assert_eq!(key, "newer", "{place}");
+                    assert!(text.lines().nth(line - 1).unwrap().contains("newer"), "{place}: line {line}");
+                }
+                other => panic!("{place}: {other:?}"),
+            }
+            assert_eq!(toml::from_str::<T>(&text).unwrap(), plain, "{place}");
+            places.push(place);
+        }
+        places
+    }
+
+    #[test]
+    fn keys_of_a_newer_version_are_refused_in_files_and_ignored_in_bundles() {
+        let mut places: Vec<String> =
+            MODELS.iter().flat_map(|text| check_both_ways::<ModelSpec>(text)).collect();
+        places.sort();
+        places.dedup();
+        let expected = [
+            "",
+            ".input",
+            ".input.bands",
+            ".input.normalise",
+            ".input.resize",
+            ".input.tiling",
+            ".output",
+            ".recipe",
+            ".source",
+            ".variants",
+            ".variants.normalise",
+            ".variants.when",
+        ];
+        assert_eq!(places, expected);
+        let mut places = check_both_ways::<Target>(TARGET);
+        places.sort();
+        assert_eq!(places, ["", ".memory", ".onnxruntime", ".precision", ".providers", ".session"]);
+        assert_eq!(check_both_ways::<Recipe>("precision = \"fp16\"\nmax_drop = 0.1\nsamples = 3").len(), 1);
+    }
+
+    #[test]
+    fn values_of_a_newer_version_are_errors_that_name_them() {
+        let cases = [
+            (MODELS[1].replace("\"letterbox\"", "\"seam-carving\""), "seam-carving"),
+            (MODELS[1].replace("\"yolo\"", "\"detr\""), "detr"),
+            (MODELS[1].replace("\"frame\"", "\"cloud\""), "cloud"),
+            (MODELS[4].replace("\"ukis-csmask\"", "\"gauss\""), "gauss"),
+        ];
+        for (text, value) in cases {
+            let strict = parse::<ModelSpec>(&text, "x.toml").unwrap_err().to_string();
+            let lenient = toml::from_str::<ModelSpec>(&text).unwrap_err().to_string();
+            for message in [strict, lenient] {
+                assert!(message.contains(&format!("unknown variant `{value}`")), "{message}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How to shrink a model. A table in the spec, overridable by file and by flag.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Recipe {
     /// Arithmetic and storage of the compiled model.
     pub precision: Precision,

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 /// A device, read from `targets/NAME.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Target {
     /// The name it is looked up by.
     pub name: String,
@@ -40,7 +39,6 @@ pub struct Target {
 
 /// Which ONNX Runtime a target runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OrtBuild {
     /// Oldest version the profile is for, `"1.17"`: caps the opset and IR version written.
     pub oldest: String,
@@ -53,7 +51,6 @@ pub struct OrtBuild {
 
 /// An execution provider and its options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Provider {
     /// ONNX Runtime's name for it without `ExecutionProvider`: `CPU`, `XNNPACK`, `CUDA`, …
     pub name: String,
@@ -64,7 +61,7 @@ pub struct Provider {
 
 /// What the device's kernels can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct PrecisionRules {
     /// Whether float16 kernels are real; elsewhere float16 is storage only.
     pub fp16_arithmetic: bool,
@@ -72,7 +69,7 @@ pub struct PrecisionRules {
 
 /// How a session is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct SessionRules {
     /// Threads inside an operator; 0 = as many as the affinity mask allows.
     pub threads: usize,
@@ -114,7 +111,7 @@ pub enum Optimization {
 
 /// Limits on memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Memory {
     /// What a pipeline may use at most, in MB; 0 = not limited.
     pub budget_mb: usize,

@@ -35,7 +35,6 @@ impl ElementType {
 
 /// Name, element type and shape of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TensorInfo {
     /// Its name in the graph.
     pub name: String,

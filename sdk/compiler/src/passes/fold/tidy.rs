@@ -30,7 +30,7 @@ fn constant(node: &NodeProto) -> Option<TensorProto> {
     let name = node.output.first()?;
     let attribute = node.attribute.first()?;
     Some(match attribute.name() {
-        "value" => TensorProto { name: Some(name.clone()), ..attribute.t.clone()? },
+        "value" => TensorProto { name: Some(name.clone()), ..attribute.t.as_deref()?.clone() },
         "value_float" => TensorProto::new(name, &[], &[attribute.f?]),
         "value_int" => TensorProto::new(name, &[], &[attribute.i?]),
         "value_floats" => TensorProto::new(name, &[attribute.floats.len() as i64], &attribute.floats),
