@@ -24,7 +24,8 @@ pub(crate) struct Compiled {
 pub(crate) fn compile(model: &Path, options: &[&str]) -> Compiled {
     let stem = model.file_stem().expect("a file name");
     let bundle = scratch::folder("bundle").join(stem).with_extension("farsight");
-    let mut arguments: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"compile", &model, &"--force", &"-o", &bundle];
+    let mut arguments: Vec<&dyn AsRef<std::ffi::OsStr>> =
+        vec![&"compile", &model, &"--force", &"-o", &bundle];
     arguments.extend(options.iter().map(|option| option as &dyn AsRef<std::ffi::OsStr>));
     let report = farsight::document(&arguments);
     Compiled { bundle, report }

@@ -58,7 +58,10 @@ fn imagenet() -> [f64; 3] {
 /// `(class, probability)`, best first, of a picture that is `input` everywhere.
 fn expected(classes: usize, input: [f64; 3]) -> Vec<(usize, f64)> {
     let logit = |class| {
-        (0..3).map(|channel| input[channel] * f64::from(Classifier::weight(channel, class))).sum::<f64>().exp()
+        (0..3)
+            .map(|channel| input[channel] * f64::from(Classifier::weight(channel, class)))
+            .sum::<f64>()
+            .exp()
     };
     let sum: f64 = (0..classes).map(logit).sum();
     let mut all: Vec<_> = (0..classes).map(|class| (class, logit(class) / sum)).collect();
@@ -80,6 +83,9 @@ fn check(found: &[Value], expected: &[(usize, f64)], label: impl Fn(usize) -> St
     for (found, (class, probability)) in found.iter().zip(expected) {
         assert_eq!(found["class"], *class, "{found}");
         assert_eq!(found["label"], label(*class), "{found}");
-        assert!((found["score"].as_f64().unwrap() - probability).abs() < 1e-5, "{found}, expected {probability}");
+        assert!(
+            (found["score"].as_f64().unwrap() - probability).abs() < 1e-5,
+            "{found}, expected {probability}"
+        );
     }
 }

@@ -25,10 +25,19 @@ fn boxes() {
             json!([detection["label"], detection["class"], score, detection["box"]])
         })
         .collect();
-    let expected: Vec<_> = expected.iter().map(|(label, class, score, b)| json!([label, class, score, b])).collect();
+    let expected: Vec<_> =
+        expected.iter().map(|(label, class, score, b)| json!([label, class, score, b])).collect();
     assert_eq!(rounded, expected);
     assert_eq!((&found["width"], &found["height"]), (&json!(128), &json!(64)));
 
-    let low = farsight::document(&[&"run", &bundles::detector().bundle, &picture, &"--conf", &"0.05", &"--iou", &"1"]);
+    let low = farsight::document(&[
+        &"run",
+        &bundles::detector().bundle,
+        &picture,
+        &"--conf",
+        &"0.05",
+        &"--iou",
+        &"1",
+    ]);
     assert_eq!(low["detections"].as_array().unwrap().len(), 4);
 }

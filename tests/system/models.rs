@@ -58,10 +58,14 @@ impl Classifier {
     /// Averages over the picture, then a weight a channel and class: [`Classifier::weight`].
     pub(crate) fn write(self) -> PathBuf {
         let classes = self.classes as i64;
-        let weights: Vec<f32> =
-            (0..3).flat_map(|channel| (0..self.classes).map(move |class| Self::weight(channel, class))).collect();
+        let weights: Vec<f32> = (0..3)
+            .flat_map(|channel| (0..self.classes).map(move |class| Self::weight(channel, class)))
+            .collect();
         let (shape, first): (&[i64], _) = match self.channels_last {
-            true => (&[1, 8, 8, 3], node("Transpose", &["x"], "planes").with("perm", Attribute::Ints(vec![0, 3, 1, 2]))),
+            true => (
+                &[1, 8, 8, 3],
+                node("Transpose", &["x"], "planes").with("perm", Attribute::Ints(vec![0, 3, 1, 2])),
+            ),
             false => (&[1, 3, 8, 8], node("Identity", &["x"], "planes")),
         };
         let mut nodes = vec![

@@ -46,7 +46,8 @@ impl Need {
             Self::Clouds => lacks(csmask("model_6b_l2a.onnx"), "cargo xtask setup, or set FARSIGHT_CACHE"),
             Self::Patches => lacks(patches(), "cargo xtask setup, or set FARSIGHT_CACHE"),
             Self::Python => (!has_python()).then(|| {
-                "no Python with the packages of tests/reference/requirements.txt (set FARSIGHT_PYTHON)".to_owned()
+                "no Python with the packages of tests/reference/requirements.txt (set FARSIGHT_PYTHON)"
+                    .to_owned()
             }),
         }
     }

@@ -23,9 +23,18 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 fn boxes() {
     let folder = assets().join("cattle/val");
-    let reference = python("cattle.py", &[&assets().join(MODEL), &folder, &"--conf", &".25", &"--iou", &".7"]);
+    let reference =
+        python("cattle.py", &[&assets().join(MODEL), &folder, &"--conf", &".25", &"--iou", &".7"]);
     let reference = reference["pictures"].as_array().unwrap();
-    let call = farsight::call_json(&[&"run", &bundles::cattle().bundle, &folder, &"--conf", &".25", &"--iou", &".7"]);
+    let call = farsight::call_json(&[
+        &"run",
+        &bundles::cattle().bundle,
+        &folder,
+        &"--conf",
+        &".25",
+        &"--iou",
+        &".7",
+    ]);
     assert_eq!(call.code, Some(0), "{}", call.stderr);
     let ours = call.lines();
     assert_eq!((ours.len(), reference.len()), (99, 99));
@@ -64,9 +73,11 @@ fn average_precision() {
     let folder = assets().join("cattle/val");
     let options: [&dyn AsRef<std::ffi::OsStr>; 4] = [&"--conf", &".001", &"--iou", &".7"];
     let model = assets().join(MODEL);
-    let reference = python("cattle.py", &[&[&model, &folder, &"--ap" as &dyn AsRef<_>], &options[..]].concat());
-    let ours =
-        farsight::document(&[&[&"eval" as &dyn AsRef<_>, &bundles::cattle().bundle, &"--data", &folder], &options[..]].concat());
+    let reference =
+        python("cattle.py", &[&[&model, &folder, &"--ap" as &dyn AsRef<_>], &options[..]].concat());
+    let ours = farsight::document(
+        &[&[&"eval" as &dyn AsRef<_>, &bundles::cattle().bundle, &"--data", &folder], &options[..]].concat(),
+    );
     for (key, seen) in [("ap50_95", 0.7096), ("ap50", 0.9729)] {
         let [ours, reference] = [&ours, &reference].map(|report| report[key].as_f64().unwrap());
         assert!((ours - reference).abs() < 5e-4, "{key}: {ours}, the reference {reference}");
