@@ -37,7 +37,7 @@ pub(super) fn document(graph: GraphProto, initializers: Vec<TensorProto>) -> Doc
 /// The node with a subgraph.
 pub(super) fn with_body(mut node: NodeProto, attribute: &str, body: GraphProto) -> NodeProto {
     let mut made =
-        AttributeProto { name: Some(attribute.into()), g: Some(body), ..AttributeProto::default() };
+        AttributeProto { name: Some(attribute.into()), g: Some(Box::new(body)), ..AttributeProto::default() };
     made.set_type(AttributeType::Graph);
     node.attribute.push(made);
     node
