@@ -66,7 +66,10 @@ struct Context {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return wrong_call(&error),
+    };
     logger::start(arguments.verbose);
     let context = Context { output: Output { json: arguments.json }, onnxruntime: arguments.onnxruntime };
     let result = match arguments.command {
@@ -86,4 +89,17 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// A call that clap refuses, or a request for help. With `--json` the refusal is a document, too.
+fn wrong_call(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if error.use_stderr() && wants_json {
+        let message = error.to_string();
+        Output { json: true }.failure(&failure::Failure::usage(message.trim().trim_start_matches("error: ")));
+    } else {
+        // Nothing is left to tell if even this cannot be printed.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }

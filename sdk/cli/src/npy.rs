@@ -1,7 +1,7 @@
 //! Tensors as `.npy` files (NumPy's format), through the crate `npyz`.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read, Seek, Write};
 use std::path::Path;
 
 use farsight_spec::ElementType;
@@ -36,8 +36,14 @@ const TYPES: [(ElementType, &str); 12] = [
 pub(crate) fn read(path: &Path) -> Result<Tensor, Failure> {
     let wrong = |problem: String| Failure::new("npy", format!("{}: {problem}", path.display()));
     let file = File::open(path).map_err(|error| Failure::io(path, error))?;
-    let size = file.metadata().map_err(|error| Failure::io(path, error))?.len();
+    let metadata = file.metadata().map_err(|error| Failure::io(path, error))?;
+    if !metadata.is_file() {
+        return Err(wrong("this is no regular file".to_owned()));
+    }
+    let size = metadata.len();
     let mut reader = BufReader::new(file);
+    check_header_length(&mut reader)
+        .map_err(|problem| wrong(format!("this is no .npy file ({problem}); write it with numpy.save")))?;
     let header = NpyHeader::from_reader(&mut reader)
         .map_err(|error| wrong(format!("this is no .npy file ({error}); write it with numpy.save")))?;
     let described = header.dtype().descr();
@@ -62,6 +68,24 @@ pub(crate) fn read(path: &Path) -> Result<Tensor, Failure> {
         .read_exact(&mut bytes)
         .map_err(|_| wrong(format!("it is cut off: {length} bytes were expected")))?;
     Ok(Tensor { element, shape, bytes })
+}
+
+/// Longest header that is read; numpy's own are below 200 bytes.
+const MAX_HEADER: u32 = 64 << 10;
+
+/// The crate allocates what the header says of its own length, so that is looked at first.
+fn check_header_length(reader: &mut BufReader<File>) -> Result<(), String> {
+    let mut start = [0; 12];
+    reader.read_exact(&mut start).map_err(|_| "it is shorter than a header".to_owned())?;
+    reader.rewind().map_err(|error| error.to_string())?;
+    let length = match start[6] {
+        1 => u32::from(u16::from_le_bytes([start[8], start[9]])),
+        _ => u32::from_le_bytes([start[8], start[9], start[10], start[11]]),
+    };
+    if !start.starts_with(b"\x93NUMPY") || length > MAX_HEADER {
+        return Err("it does not start like one".to_owned());
+    }
+    Ok(())
 }
 
 /// Writes a tensor.
@@ -108,6 +132,7 @@ mod tests {
         };
         for (bytes, part) in [
             (b"hello".to_vec(), "no .npy file"),
+            ([b"\x93NUMPY\x02\x00\xff\xff\xff\xff".as_slice(), &[b'x'; 99]].concat(), "no .npy file"),
             (header(">f4", "False", "(1,)"), "type"),
             (header("<f4", "True", "(1, 1)"), "Fortran"),
             (header("<f4", "False", "(1000000, 1000000)"), "shape"),

@@ -47,10 +47,16 @@ impl Output {
         }
     }
 
-    /// A reader that went away (`farsight … | head`) is no reason to fail.
+    /// A reader that went away (`farsight … | head`) is no reason to fail; a full disk is.
     fn line(&self, text: &str) {
         let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                eprintln!("farsight: standard output: {error}");
+                std::process::exit(1);
+            }
+            _ => {}
+        }
     }
 }
 

@@ -293,6 +293,8 @@ struct AgreementTally {
     boxes: DetectionMetrics,
     /// Objects of the reference, and boxes of the other where the reference has none.
     reference_boxes: usize,
+    /// Whether not one box differed so far.
+    identical: bool,
     same: u64,
     all: u64,
     max_abs_error: f64,
@@ -300,13 +302,22 @@ struct AgreementTally {
 
 impl AgreementTally {
     fn new(conf: f32) -> Self {
-        Self { conf, boxes: DetectionMetrics::new(), reference_boxes: 0, same: 0, all: 0, max_abs_error: 0.0 }
+        Self {
+            conf,
+            boxes: DetectionMetrics::new(),
+            reference_boxes: 0,
+            identical: true,
+            same: 0,
+            all: 0,
+            max_abs_error: 0.0,
+        }
     }
 
     fn add(&mut self, reference: &Decision, found: &Decision, max_abs_error: f64) {
         self.max_abs_error = self.max_abs_error.max(max_abs_error);
         match (reference, found) {
             (Decision::Boxes(reference), Decision::Boxes(found)) => {
+                self.identical &= reference == found;
                 let truths: Vec<Truth> = reference
                     .iter()
                     .filter(|d| d.score > self.conf)
@@ -328,7 +339,10 @@ impl AgreementTally {
     }
 
     fn result(&self) -> Agreement {
-        let agreement = if self.reference_boxes > 0 {
+        // By the COCO rules boxes that fully overlap, or more than 100 a picture, cost even a perfect copy.
+        let agreement = if self.identical && self.all == 0 {
+            1.0
+        } else if self.reference_boxes > 0 {
             let agreement = self.boxes.scores(self.conf).ap50_95.unwrap_or(0.0);
             // COCO adds an epsilon to precision's denominator: a few equal boxes fall short of 1 by it.
             if agreement > 1.0 - 1e-9 { 1.0 } else { agreement }

@@ -1,11 +1,11 @@
 //! Compiling: one straight line from the source model to the bundle and its report.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use farsight::{Options, Pipeline};
-use farsight_bundle::Contents;
+use farsight_bundle::{Contents, Digest};
 use farsight_engine::{Library, Model, evaluate};
 use farsight_graph::Document;
 use farsight_graph::onnx::TensorProto;
@@ -64,6 +64,7 @@ pub struct Progress<'a> {
 /// allows or is slower than its source, or the bundle cannot be written. Nothing is written then.
 pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Report, CompileError> {
     let start = Instant::now();
+    check_output(job)?;
     let mut say = |step| progress(Progress { step, done: 0, total: 0 });
     let library = Library::load(job.library.as_deref())?;
     let target = job.target.clone().on_host(&farsight_engine::host_triple());
@@ -79,6 +80,7 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
     let mut notes = notes(&source, &resolved);
     let (document, passes) = run_passes(&resolved, recipe.precision, library)?;
     let bytes = document.to_bytes()?;
+    let after_digest = Digest::of(&bytes);
 
     say("opening source and compiled model");
     let here = verification_target(&target, &mut notes);
@@ -90,7 +92,8 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
 
     progress(Progress { step: "measuring latency against the source model", done: 0, total: 0 });
     let latency = if runs_here(&target) { Some(measure(&mut before, &mut after)?) } else { None };
-    refuse_slower(latency.as_ref(), job.force, &mut notes)?;
+    let is_unchanged = after_digest == source.sha256;
+    refuse_slower(latency.as_ref(), job.force || is_unchanged, &mut notes)?;
 
     progress(Progress { step: "writing the bundle", done: 0, total: 0 });
     let self_test = Some(make_self_test(&mut after, recipe.precision)?);
@@ -131,6 +134,34 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
     };
     report.write()?;
     Ok(report)
+}
+
+/// Looks at the place of the bundle and its report before any work is done.
+fn check_output(job: &Job) -> Result<(), CompileError> {
+    let output = &job.output;
+    let refuse = |path: &Path, reason: &str| {
+        Err(CompileError::Write { path: path.to_owned(), reason: reason.to_owned() })
+    };
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return refuse(output, "the bundle cannot be written there: its folder does not exist");
+    }
+    if output.exists() && !output.is_file() {
+        return refuse(output, "the bundle cannot be written there: this is no regular file");
+    }
+    if let (Ok(output_path), Ok(model)) = (output.canonicalize(), job.model.canonicalize())
+        && output_path == model
+    {
+        return refuse(output, "the bundle would overwrite its own source model; give another -o");
+    }
+    let report = Report::path(output);
+    if report.exists() && !Report::is_one(&report) {
+        return refuse(
+            &report,
+            "this file is in the way of the report and is no report of farsight's; move it",
+        );
+    }
+    Ok(())
 }
 
 /// The recipe that counts: flags beat the file, the file beats the spec.
@@ -291,6 +322,6 @@ fn refuse_slower(
             interval: latency.interval,
         });
     }
-    notes.push(format!("slower than its source (ratio {:.3}), written because of --force", latency.ratio));
+    notes.push(format!("measured slower than its source (ratio {:.3}), written all the same", latency.ratio));
     Ok(())
 }

@@ -13,6 +13,7 @@ pub struct Report {
     /// Number of this document's form.
     pub schema: u32,
     /// The bundle written.
+    #[serde(serialize_with = "as_text")]
     pub bundle: PathBuf,
     /// Its size.
     pub bytes: u64,
@@ -42,6 +43,11 @@ pub struct Report {
     pub sensitivity: Vec<Sensitivity>,
     /// What the user should know.
     pub notes: Vec<String>,
+}
+
+/// A path as text; what is not Unicode in it is replaced.
+fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// A layer and what quantizing it alone costs.
@@ -97,13 +103,28 @@ impl Report {
         bundle.with_extension("report.json")
     }
 
+    /// Whether a file is a report that a compile wrote.
+    pub(crate) fn is_one(path: &Path) -> bool {
+        let Ok(text) = std::fs::read(path) else { return false };
+        serde_json::from_slice::<serde_json::Value>(&text)
+            .is_ok_and(|json| json["schema"].is_u64() && json["passes"].is_array())
+    }
+
     /// Writes the report beside its bundle.
     pub fn write(&self) -> Result<(), CompileError> {
         let path = Self::path(&self.bundle);
         let failed = |reason: String| CompileError::Write { path: path.clone(), reason };
         let json = serde_json::to_vec_pretty(self).map_err(|error| failed(error.to_string()))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(error.to_string()))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".farsight-").suffix(".part");
+        #[cfg(unix)]
+        {
+            // Temporary files are private; a report is as public as the umask says.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(folder).map_err(|error| failed(error.to_string()))?;
         std::fs::write(file.path(), json).map_err(|error| failed(error.to_string()))?;
         file.as_file().sync_all().map_err(|error| failed(error.to_string()))?;
         file.persist(&path).map_err(|error| failed(error.to_string()))?;

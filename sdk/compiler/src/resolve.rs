@@ -181,6 +181,12 @@ fn decide_side(
 }
 
 fn resolve_raster(raster: &mut RasterInput, tensor: &TensorInfo) -> Result<[usize; 4], CompileError> {
+    if tensor.element != ElementType::F32 {
+        return Err(CompileError::Unresolved(format!(
+            "the input `{}` is {:?}; a raster fills float32 (a Cast at the model's input does it)",
+            tensor.name, tensor.element
+        )));
+    }
     let axes = four_axes(tensor)?;
     let bands = raster.bands.len();
     if axes[1].is_some_and(|length| length != bands) {
@@ -214,6 +220,11 @@ pub(crate) fn resolve_output(
         Output::Yolox(detect) => resolve_detect(detect, true, outputs, size.unwrap_or_default(), said)?,
         Output::Classes(classes) => resolve_classes(classes, outputs, said)?,
         Output::Mask(mask) => resolve_mask(mask, outputs, &spec.input, said)?,
+        Output::Tensors if said.labels.is_some() => {
+            return Err(CompileError::Unresolved(
+                "labels were given, but raw tensors have none; name the decoder with --spec".to_owned(),
+            ));
+        }
         Output::Tensors => return Ok(Vec::new()),
     };
     apply_variant(spec, classes)?;
@@ -243,6 +254,7 @@ fn resolve_detect(
         Some(name) => vec![named_output(name, outputs)?.clone()],
         None => outputs.to_vec(),
     };
+    refuse_other_tasks(outputs, size, metadata)?;
     let (tensor, layout) = match detect.layout {
         Some(layout) => (only_output(detect.tensor.as_deref(), outputs)?, layout),
         None => {
@@ -261,6 +273,34 @@ fn resolve_detect(
     detect.layout = Some(layout);
     detect.tensor = Some(tensor.name.clone());
     Ok(classes)
+}
+
+/// Heads of other tasks have the shape of a detector with more classes; metadata or the mask prototypes beside
+/// them (`[1, K, H/4, W/4]`) tell.
+fn refuse_other_tasks(
+    outputs: &[TensorInfo],
+    [height, width]: [usize; 2],
+    metadata: Option<&Metadata>,
+) -> Result<(), CompileError> {
+    let refuse = |found: String| {
+        Err(CompileError::Unresolved(format!(
+            "{found}; the decoders `yolo` and `yolox` read detectors. Use --spec tensors for the raw outputs"
+        )))
+    };
+    if let Some(task) =
+        metadata.and_then(|metadata| metadata.task.as_deref()).filter(|task| *task != "detect")
+    {
+        return refuse(format!("the file's metadata says task `{task}`"));
+    }
+    let prototypes = |output: &&TensorInfo| matches!(output.shape[..], [_, Some(2..), Some(h), Some(w)] if [h, w] == [height / 4, width / 4]);
+    match outputs.iter().find(prototypes) {
+        Some(output) if outputs.len() == 2 => refuse(format!(
+            "the output `{}` {} looks like the mask prototypes of a segmentation model",
+            output.name,
+            shape_text(&output.shape)
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn resolve_classes(
@@ -298,18 +338,32 @@ fn resolve_mask(
     }
     let labels = said.labels.as_ref().map_or(mask.labels.len(), Vec::len);
     let axis = |index: usize| tensor.shape.get(index).copied().flatten();
-    match (tensor.shape.len(), input) {
-        (4, Input::Raster(_)) => Ok(axis(1)),
-        (4, _) if labels > 1 && axis(1) == Some(labels) => Ok(Some(labels)),
-        (4, _) if labels > 1 && axis(3) == Some(labels) => Ok(Some(labels)),
-        (4, Input::Frame(frame)) if frame.layout == Some(Layout::Nhwc) => Ok(axis(3)),
-        (4, _) => Ok(axis(1)),
-        (2 | 3, _) => Ok(None),
+    if tensor.shape.len() == 4 && axis(1) != Some(1) && axis(3) != Some(1) {
+        let layout = mask_layout(mask.layout, [axis(1), axis(3)], labels, input);
+        mask.layout = Some(layout);
+        return Ok(if layout == Layout::Nchw { axis(1) } else { axis(3) });
+    }
+    match tensor.shape.len() {
+        // One value a pixel: a logit, or the number of a class.
+        2..=4 => Ok(None),
         _ => Err(CompileError::Unresolved(format!(
             "the output `{}` has shape {}; a mask's is [1, C, H, W], [1, H, W, C] or [1, H, W]",
             tensor.name,
             shape_text(&tensor.shape)
         ))),
+    }
+}
+
+/// Where the classes are: the axis that is as long as the labels are many; else the output is laid out as the
+/// input is.
+fn mask_layout(given: Option<Layout>, axes: [Option<usize>; 2], labels: usize, input: &Input) -> Layout {
+    let by_labels = axes.map(|axis| labels > 1 && axis == Some(labels));
+    match (given, by_labels, input) {
+        (Some(layout), ..) => layout,
+        (None, [true, false], _) => Layout::Nchw,
+        (None, [false, true], _) => Layout::Nhwc,
+        (None, _, Input::Frame(frame)) => frame.layout.unwrap_or(Layout::Nchw),
+        (None, ..) => Layout::Nchw,
     }
 }
 
@@ -529,6 +583,36 @@ mod tests {
         let error =
             resolve("deeplab", &[1, 513, 513, 3], &[&[1, 513, 513], &[1, 9]], &said(&[])).unwrap_err();
         assert!(error.contains("`y0` [1, 513, 513]") && error.contains("output.tensor"), "{error}");
+    }
+
+    #[test]
+    fn the_classes_of_a_mask_are_where_the_labels_or_the_input_say() {
+        // (input, output, labels, layout)
+        let cases: [(&[i64], &[i64], usize, Option<Layout>); 5] = [
+            (&[1, 3, 512, 512], &[1, 150, 128, 128], 0, Some(Layout::Nchw)),
+            (&[1, 3, 64, 64], &[1, 80, 48, 64], 0, Some(Layout::Nchw)),
+            (&[1, 3, 64, 64], &[1, 64, 64, 21], 21, Some(Layout::Nhwc)),
+            (&[1, 64, 64, 3], &[1, 64, 64, 21], 0, Some(Layout::Nhwc)),
+            (&[1, 64, 64, 3], &[1, 1, 64, 64], 21, None),
+        ];
+        for (input, output, labels, expected) in cases {
+            let names: Vec<String> = (0..labels).map(|index| index.to_string()).collect();
+            let said = Said { labels: (labels > 0).then_some(names), ..Said::default() };
+            let spec = resolve("deeplab", input, &[output], &said).unwrap();
+            let Output::Mask(mask) = &spec.output else { panic!() };
+            assert_eq!(mask.layout, expected, "{output:?}");
+        }
+    }
+
+    #[test]
+    fn heads_of_other_tasks_are_not_detectors() {
+        let outputs: [&[i64]; 2] = [&[1, 116, 8400], &[1, 32, 160, 160]];
+        let error = resolve("yolo", &[1, 3, 640, 640], &outputs, &said(&[])).unwrap_err();
+        assert!(error.contains("mask prototypes"), "{error}");
+        let pose = Metadata { task: Some("pose".to_owned()), ..Metadata::default() };
+        let said = Said { metadata: Some(pose), ..Said::default() };
+        let error = resolve("yolo", &[1, 3, 640, 640], &[&[1, 56, 8400]], &said).unwrap_err();
+        assert!(error.contains("task `pose`"), "{error}");
     }
 
     #[test]

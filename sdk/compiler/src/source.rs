@@ -72,6 +72,20 @@ impl Source {
         spec: Option<ModelSpec>,
         labels: Option<&[String]>,
     ) -> Result<Resolved, CompileError> {
+        self.try_resolve(library, spec, labels).map_err(|error| match error {
+            CompileError::Unresolved(message) => {
+                CompileError::Unresolved(format!("{}: {message}", self.path.display()))
+            }
+            other => other,
+        })
+    }
+
+    fn try_resolve(
+        &self,
+        library: &'static Library,
+        spec: Option<ModelSpec>,
+        labels: Option<&[String]>,
+    ) -> Result<Resolved, CompileError> {
         let mut spec = match spec {
             Some(spec) => spec,
             None => spec_of_metadata(self.metadata.as_ref())?,

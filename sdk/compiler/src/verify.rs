@@ -139,7 +139,7 @@ pub(crate) fn raw_difference(reference: &Pipeline, found: &Pipeline) -> Result<D
         if a.len() != b.len() {
             return Ok(Difference { agreement: 0.0, max_abs: f64::INFINITY });
         }
-        let max_abs = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let max_abs = a.iter().zip(&b).map(|(a, b)| distance(*a, *b)).fold(0.0, f64::max);
         difference.max_abs = difference.max_abs.max(max_abs);
         let agreement = match classes_axis(found.task(), output) {
             Some(classes) => same_argmax(&a, &b, classes),
@@ -194,15 +194,20 @@ fn same_argmax(a: &[f64], b: &[f64], axis: ClassesAxis) -> f64 {
 /// 1 − ‖a − b‖ ÷ ‖a‖, at least 0.
 fn closeness(a: &[f64], b: &[f64]) -> f64 {
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let distance = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
-    let length = norm(&mut a.iter().copied());
-    if distance == 0.0 {
+    let apart = norm(&mut a.iter().zip(b).map(|(a, b)| distance(*a, *b)));
+    let length = norm(&mut a.iter().copied().filter(|a| a.is_finite()));
+    if apart == 0.0 {
         return 1.0;
     }
-    if length == 0.0 || !distance.is_finite() {
+    if length == 0.0 || !apart.is_finite() {
         return 0.0;
     }
-    (1.0 - distance / length).max(0.0)
+    (1.0 - apart / length).max(0.0)
+}
+
+/// |a − b|; two NaN, or the same infinity, are equal.
+fn distance(a: f64, b: f64) -> f64 {
+    if a == b || (a.is_nan() && b.is_nan()) { 0.0 } else { (a - b).abs() }
 }
 
 #[cfg(test)]
@@ -219,5 +224,6 @@ mod tests {
         assert_eq!(closeness(&[3.0, 4.0], &[3.0, 3.0]), 0.8);
         assert_eq!(closeness(&[0.0], &[1.0]), 0.0);
         assert_eq!(closeness(&[1.0], &[f64::NAN]), 0.0);
+        assert_eq!(closeness(&[1.0, f64::NAN, f64::INFINITY], &[1.0, f64::NAN, f64::INFINITY]), 1.0);
     }
 }

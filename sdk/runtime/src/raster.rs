@@ -97,7 +97,7 @@ impl RasterStage {
 impl Pipeline {
     /// Runs a raster window by window. `rows` gets the mask's finished rows in order, one byte a pixel:
     /// the class, or [`MASK_NODATA`] where every band the model reads holds the nodata value (the raster's
-    /// own tag; the spec's where it has none). Memory is bounded by one row of windows.
+    /// own tag; the spec's where it has none) or any of them is NaN. Memory is bounded by one row of windows.
     ///
     /// # Errors
     /// If the model takes no rasters, a band is missing, the file is damaged, the session fails, or `rows`
@@ -124,6 +124,7 @@ impl Pipeline {
             raster.read_padded(&window, &choice.bands, &mut run.scratch, tensor)?;
             run.note_nodata(&window, tensor);
             stage.normalise.run(tensor);
+            nan_to_mean(tensor);
             let pre = laps.lap();
             session.run()?;
             let infer = laps.lap();
@@ -186,8 +187,14 @@ impl Run {
 
     /// Keeps which of the window's pixels hold no data, before they are normalised.
     fn note_nodata(&mut self, window: &Window, values: &[f32]) {
-        let Some(nodata) = self.nodata else { return };
-        nodata_mask(values, nodata, &mut self.nodata_window);
+        match self.nodata {
+            Some(nodata) => nodata_mask(values, nodata, &mut self.nodata_window),
+            None => self.nodata_window.fill(false),
+        }
+        let pixels = self.nodata_window.len();
+        for (index, _) in values.iter().enumerate().filter(|(_, value)| value.is_nan()) {
+            self.nodata_window[index % pixels] = true;
+        }
         let [height, width] = window.size;
         let [raster_height, raster_width] = self.size.map(|length| length as i64);
         for y in 0..height {
@@ -227,6 +234,14 @@ impl Run {
             rows(&self.line)?;
         }
         Ok(())
+    }
+}
+
+/// One NaN would spread over as much of the window as the model sees at once: it becomes the mean of the training
+/// data, and its pixel holds no data in the mask.
+fn nan_to_mean(tensor: &mut [f32]) {
+    for value in tensor.iter_mut().filter(|value| value.is_nan()) {
+        *value = 0.0;
     }
 }
 

@@ -67,10 +67,20 @@ fn is_path(name: &str) -> bool {
     name.ends_with(".toml") || name.contains(std::path::MAIN_SEPARATOR)
 }
 
-/// Reads a text file.
+/// A spec, profile or recipe of more bytes is none.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Reads a text file: a regular one of a sane size, since a pipe or a device may never end.
 pub(crate) fn read(path: &Path) -> Result<String, SpecError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| SpecError::Unreadable { path: path.to_owned(), reason: error.to_string() })
+    let failed = |reason: String| SpecError::Unreadable { path: path.to_owned(), reason };
+    let metadata = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(failed("this is no regular file".to_owned()));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(failed(format!("it has {} bytes, at most {MAX_BYTES} are read", metadata.len())));
+    }
+    std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))
 }
 
 fn look_up(what: &'static str, entries: &[Entry], name: &str) -> Result<Entry, SpecError> {

@@ -332,6 +332,9 @@ pub struct MaskOutput {
     pub labels: Vec<String>,
     /// What turns raw values into probabilities before windows are blended.
     pub activation: Activation,
+    /// Order of the output's axes where it has scores of several classes; decided from the shapes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
 }
 
 impl Output {

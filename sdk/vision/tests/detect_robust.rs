@@ -114,7 +114,7 @@ fn classes_and_masks_allocate_nothing_after_the_first_picture() {
         label_offset: 1,
     };
     let mut classes = ClassesDecoder::new(&output, 1001).unwrap();
-    let output = MaskOutput { tensor: None, labels: Vec::new(), activation: Activation::None };
+    let output = MaskOutput { layout: None, tensor: None, labels: Vec::new(), activation: Activation::None };
     let mut mask = MaskDecoder::new(&output, &[1, 3, 64, 64]).unwrap();
     let (mut best, mut pixels) = (Vec::new(), Vec::new());
     for picture in 0..3 {

@@ -139,6 +139,12 @@ fn windows(pipeline: &mut Pipeline, arguments: &Arguments) -> Result<Samples, Fa
 
 /// Tensors: there is nothing but the session.
 fn tensors(pipeline: &mut Pipeline, arguments: &Arguments) -> Result<Samples, Failure> {
+    if let Some(path) = &arguments.input {
+        return Err(Failure::usage(format!(
+            "this bundle takes tensors and is measured with generated ones; leave --input {} out",
+            path.display()
+        )));
+    }
     fill_inputs(pipeline, 1)?;
     let mut samples = Samples::with_capacity(arguments.runs);
     let mut allocated = 0;
@@ -243,7 +249,7 @@ fn against(
     fill_inputs(pipeline, 1)?;
     let latency = interleave(|| other.session_mut().run(), || pipeline.session_mut().run())?;
     Ok(json!({
-        "file": path, "ms": latency.source_ms, "this_ms": latency.compiled_ms, "ratio": latency.ratio,
+        "file": path.display().to_string(), "ms": latency.source_ms, "this_ms": latency.compiled_ms, "ratio": latency.ratio,
         "interval": latency.interval, "pairs": latency.pairs,
     }))
 }

@@ -86,7 +86,8 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
 /// `--labels`: a file with one a line if there is one, else the names themselves.
 pub(crate) fn labels(argument: &str) -> Result<Vec<String>, Failure> {
     let path = Path::new(argument);
-    let labels: Vec<String> = if path.is_file() {
+    let looks_like_a_file = argument.contains(std::path::MAIN_SEPARATOR) || argument.ends_with(".txt");
+    let labels: Vec<String> = if path.is_file() || (looks_like_a_file && !argument.contains(',')) {
         let text = std::fs::read_to_string(path).map_err(|error| Failure::io(path, error))?;
         text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
     } else {

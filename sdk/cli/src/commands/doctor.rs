@@ -54,13 +54,13 @@ fn runtime(explicit: Option<&Path>, problems: &mut Vec<String>) -> Value {
                 Err(error) => (None, Some(error.to_string())),
             };
             json!({
-                "place": candidate.place.to_string(), "path": candidate.path, "version": version, "fault": fault,
+                "place": candidate.place.to_string(), "path": candidate.path.display().to_string(), "version": version, "fault": fault,
             })
         })
         .collect();
     match Library::load(explicit) {
         Ok(library) => json!({
-            "path": library.path(), "version": library.version(), "providers": library.providers(),
+            "path": library.path().display().to_string(), "version": library.version(), "providers": library.providers(),
             "candidates": candidates,
         }),
         Err(error) => {

@@ -141,7 +141,7 @@ fn document(pipeline: &Pipeline, evaluation: &Evaluation, conf: f32) -> Value {
     let failed: Vec<Value> = evaluation
         .failed
         .iter()
-        .map(|failed| json!({"input": failed.file, "error": {"kind": "input", "message": failed.message}}))
+        .map(|failed| json!({"input": failed.file.display().to_string(), "error": {"kind": "input", "message": failed.message}}))
         .collect();
     document["failed"] = failed.into();
     document

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     if let Some(folder) = &arguments.save {
         std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, error))?;
     }
-    let names = SaveNames::new(arguments.save.as_deref(), &files);
+    let names = SaveNames::new(arguments.save.as_deref(), &files)?;
     let mut failed = 0;
     for (index, file) in files.iter().enumerate() {
         match one(&mut pipeline, file, &names.of(index)) {
@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
                 eprintln!("farsight: {}", failure.message);
                 if context.output.json {
                     let error = json!({"kind": failure.kind, "message": failure.message});
-                    context.output.entry(json!({"input": file, "error": error}), String::new);
+                    context.output.entry(json!({"input": name(file), "error": error}), String::new);
                 }
             }
         }
@@ -101,11 +101,16 @@ fn one(pipeline: &mut Pipeline, file: &Path, save: &Option<PathBuf>) -> Result<V
     }
 }
 
+/// A path as text; what is not Unicode in it is replaced.
+fn name(path: &Path) -> String {
+    path.display().to_string()
+}
+
 /// What every entry begins with.
 fn entry(pipeline: &Pipeline, file: &Path, [height, width]: [usize; 2], times: Times) -> Map<String, Value> {
     let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
     let mut entry = Map::new();
-    entry.insert("input".to_owned(), json!(file));
+    entry.insert("input".to_owned(), json!(name(file)));
     entry.insert("task".to_owned(), json!(pipeline.task()));
     entry.insert("width".to_owned(), json!(width));
     entry.insert("height".to_owned(), json!(height));
@@ -134,15 +139,41 @@ fn mask_labels(pipeline: &Pipeline, pixels: &[u64], pixel_area: Option<f64>) -> 
 /// Where the results of each input go: `DIR/STEM`, with a number where two inputs share a stem.
 struct SaveNames(Vec<Option<PathBuf>>);
 
+/// What is put behind a stem; `.0.npy` stands for all numbers.
+const SUFFIXES: [&str; 4] = [".png", ".mask.png", ".mask.tif", ".0.npy"];
+
 impl SaveNames {
-    fn new(folder: Option<&Path>, files: &[PathBuf]) -> Self {
-        let mut seen = std::collections::HashMap::new();
-        let mut name = |file: &PathBuf| {
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let count = seen.entry(stem.clone()).and_modify(|count| *count += 1).or_insert(1);
-            if *count == 1 { stem } else { format!("{stem}-{count}") }
-        };
-        Self(files.iter().map(|file| folder.map(|folder| folder.join(name(file)))).collect())
+    /// # Errors
+    /// If a result would take the place of an input.
+    fn new(folder: Option<&Path>, files: &[PathBuf]) -> Result<Self, Failure> {
+        let Some(folder) = folder else { return Ok(Self(vec![None; files.len()])) };
+        let mut taken = std::collections::HashSet::new();
+        let mut stems = Vec::new();
+        for file in files {
+            let stem = file.file_stem().unwrap_or_default();
+            let mut numbered = stem.to_owned();
+            let mut number = 1;
+            while !taken.insert(numbered.clone()) {
+                number += 1;
+                numbered = stem.to_owned();
+                numbered.push(format!("-{number}"));
+            }
+            stems.push(Some(folder.join(numbered)));
+        }
+        let inputs: std::collections::HashSet<PathBuf> =
+            files.iter().filter_map(|file| file.canonicalize().ok()).collect();
+        for stem in stems.iter().flatten() {
+            for suffix in SUFFIXES {
+                let result = with_suffix(stem, suffix);
+                if result.canonicalize().is_ok_and(|result| inputs.contains(&result)) {
+                    return Err(Failure::usage(format!(
+                        "{}: this input would be overwritten by a result; give another folder with --save",
+                        result.display()
+                    )));
+                }
+            }
+        }
+        Ok(Self(stems))
     }
 
     fn of(&self, index: usize) -> Option<PathBuf> {
@@ -220,10 +251,18 @@ mod tests {
 
     #[test]
     fn inputs_of_the_same_name_do_not_overwrite_each_other() {
-        let files: Vec<PathBuf> = ["a/x.jpg", "b/x.png", "c/y.v2.jpg"].map(PathBuf::from).into();
-        let names = SaveNames::new(Some(Path::new("out")), &files);
-        let found: Vec<PathBuf> = (0..3).filter_map(|index| names.of(index)).collect();
-        assert_eq!(found, ["out/x", "out/x-2", "out/y.v2"].map(PathBuf::from));
-        assert_eq!(with_suffix(&found[2], ".png"), PathBuf::from("out/y.v2.png"));
+        let files: Vec<PathBuf> = ["a/x.jpg", "b/x.png", "c/x-2.jpg", "d/y.v2.jpg"].map(PathBuf::from).into();
+        let names = SaveNames::new(Some(Path::new("out")), &files).unwrap();
+        let found: Vec<PathBuf> = (0..4).filter_map(|index| names.of(index)).collect();
+        assert_eq!(found, ["out/x", "out/x-2", "out/x-2-2", "out/y.v2"].map(PathBuf::from));
+        assert_eq!(with_suffix(&found[3], ".png"), PathBuf::from("out/y.v2.png"));
+    }
+    #[test]
+    fn a_result_never_takes_the_place_of_an_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = folder.path().join("x.png");
+        std::fs::write(&picture, "").unwrap();
+        assert!(SaveNames::new(Some(folder.path()), &[picture.clone()]).is_err());
+        assert!(SaveNames::new(None, &[picture]).is_ok());
     }
 }

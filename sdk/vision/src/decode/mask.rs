@@ -1,6 +1,6 @@
 //! One class a pixel, at the model's size and at the frame's.
 
-use farsight_spec::{Activation, MaskOutput};
+use farsight_spec::{Activation, Layout, MaskOutput};
 
 use super::{DecodeError, Result, check_labels, check_len, checked_len};
 use crate::Geometry;
@@ -45,8 +45,8 @@ enum Kind {
 impl MaskDecoder {
     /// A decoder for a tensor of `shape` with a batch of one.
     ///
-    /// Which axis holds the classes is decided by the number of labels; without labels it is the shorter of
-    /// the two it may be.
+    /// Which axis holds the classes is the spec's `layout`; a spec that leaves it open decides by the number of
+    /// labels, and without labels takes the shorter of the two it may be.
     ///
     /// # Errors
     /// If the shape is none of those above, the axis of the classes cannot be told, there are more than 255
@@ -56,7 +56,7 @@ impl MaskDecoder {
         let single = if output.activation == Activation::Sigmoid { Kind::Logit } else { Kind::Indices };
         let (kind, size) = match *shape {
             [1, height, width] | [1, 1, height, width] | [1, height, width, 1] => (single, [height, width]),
-            [1, a, b, c] => match classes_first(&output.labels, a, c) {
+            [1, a, b, c] => match classes_first(output, a, c) {
                 Some(true) => (Kind::Planes(a), [b, c]),
                 Some(false) => (Kind::Interleaved(c), [a, b]),
                 None => return Err(shape_error(shape, "either axis may hold the classes: give the labels")),
@@ -163,8 +163,11 @@ fn source(geometry: &Geometry, axis: usize, len: usize, place: usize) -> Option<
 }
 
 /// Whether the classes come before the pixels; none if it cannot be told.
-fn classes_first(labels: &[String], first: usize, last: usize) -> Option<bool> {
-    let by_labels = [first, last].map(|axis| axis == labels.len());
+fn classes_first(output: &MaskOutput, first: usize, last: usize) -> Option<bool> {
+    if let Some(layout) = output.layout {
+        return Some(layout == Layout::Nchw);
+    }
+    let by_labels = [first, last].map(|axis| axis == output.labels.len());
     match by_labels {
         [true, false] => Some(true),
         [false, true] => Some(false),

@@ -3,7 +3,7 @@
 use super::*;
 
 fn output(labels: usize, activation: Activation) -> MaskOutput {
-    MaskOutput { tensor: None, labels: vec![String::new(); labels], activation }
+    MaskOutput { layout: None, tensor: None, labels: vec![String::new(); labels], activation }
 }
 
 /// Name, number of labels, activation, shape, tensor, map expected.

@@ -212,7 +212,8 @@ fn nearest_neighbour_equals_pil() {
         let mut lcg = Lcg(case.seed);
         let [height, width] = case.size;
         let map: Vec<_> = (0..height * width).map(|_| lcg.below(21) as u8).collect();
-        let output = MaskOutput { tensor: None, labels: Vec::new(), activation: Activation::None };
+        let output =
+            MaskOutput { layout: None, tensor: None, labels: Vec::new(), activation: Activation::None };
         let mut decoder = MaskDecoder::new(&output, &[1, height, width]).unwrap();
         decoder.decode_indices(&map).unwrap();
         let mut mask = Vec::new();

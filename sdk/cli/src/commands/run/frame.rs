@@ -7,7 +7,7 @@ use farsight_vision::{Picture, picture};
 use serde_json::{Value, json};
 
 use super::draw::{Classes, Mark, draw_boxes, draw_mask, save};
-use super::{Failure, entry, mask_labels, with_suffix};
+use super::{Failure, entry, mask_labels, name, with_suffix};
 
 /// Runs a picture file; with `stem`, writes `STEM.png` with the answer drawn, and `STEM.mask.png` for a mask.
 pub(super) fn run(pipeline: &mut Pipeline, file: &Path, stem: Option<&Path>) -> Result<Value, Failure> {
@@ -19,7 +19,7 @@ pub(super) fn run(pipeline: &mut Pipeline, file: &Path, stem: Option<&Path>) -> 
             entry.insert("detections".to_owned(), list);
             if let Some(stem) = stem {
                 draw_boxes(&mut picture, &marks);
-                entry.insert("picture".to_owned(), json!(write(&picture, stem, ".png")?));
+                entry.insert("picture".to_owned(), json!(name(&write(&picture, stem, ".png")?)));
             }
         }
         Found::Classes(list) => {
@@ -28,12 +28,12 @@ pub(super) fn run(pipeline: &mut Pipeline, file: &Path, stem: Option<&Path>) -> 
         Found::Mask(mask, mut labels) => {
             labels["file"] = Value::Null;
             if let Some(stem) = stem {
-                labels["file"] = json!(write_mask(&mask, picture.size(), stem)?);
+                labels["file"] = json!(name(&write_mask(&mask, picture.size(), stem)?));
                 let names = pipeline.spec().output.labels();
                 let classes =
                     Classes { labels: names, clear: Some(0), nodata: Some(farsight_vision::NOT_SEEN) };
                 let drawn = draw_mask(&picture, &mask, picture.size(), &classes);
-                labels["picture"] = json!(write(&drawn, stem, ".png")?);
+                labels["picture"] = json!(name(&write(&drawn, stem, ".png")?));
             }
             entry.insert("mask".to_owned(), labels);
         }

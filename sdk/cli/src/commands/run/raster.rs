@@ -8,7 +8,7 @@ use farsight_vision::{BandMatch, MaskSettings, MaskWriter, Raster};
 use serde_json::{Value, json};
 
 use super::draw::{self, Classes, Quicklook};
-use super::{Bar, Failure, entry, mask_labels, with_suffix};
+use super::{Bar, Failure, entry, mask_labels, name, with_suffix};
 
 /// Longest side of the quick look, pixels.
 const QUICKLOOK: usize = 2000;
@@ -25,10 +25,7 @@ pub(super) fn run(pipeline: &mut Pipeline, file: &Path, stem: Option<&Path>) -> 
         colours: (0..labels.len()).map(draw::class_color).collect(),
     };
     let mut writer = match &paths {
-        Some((mask, _)) => {
-            refuse_overwriting(file, mask)?;
-            Some(MaskWriter::create(mask, &info, &settings).map_err(farsight::Error::from)?)
-        }
+        Some((mask, _)) => Some(MaskWriter::create(mask, &info, &settings).map_err(farsight::Error::from)?),
         None => None,
     };
     let mut quicklook = paths.is_some().then(|| Quicklook::new(info.size, QUICKLOOK));
@@ -72,28 +69,13 @@ pub(super) fn run(pipeline: &mut Pipeline, file: &Path, stem: Option<&Path>) -> 
     entry.insert(
         "mask".to_owned(),
         json!({
-            "file": paths.as_ref().map(|(mask, _)| mask),
-            "picture": paths.as_ref().map(|(_, picture)| picture),
+            "file": paths.as_ref().map(|(mask, _)| name(mask)),
+            "picture": paths.as_ref().map(|(_, picture)| name(picture)),
             "labels": mask_labels(pipeline, &answer.pixels, answer.pixel_area_m2),
             "nodata_pixels": answer.nodata_pixels,
         }),
     );
     Ok(entry.into())
-}
-
-/// A mask must not take the place of the raster that it is made from.
-fn refuse_overwriting(input: &Path, output: &Path) -> Result<(), Failure> {
-    let same = match (input.canonicalize(), output.canonicalize()) {
-        (Ok(input), Ok(output)) => input == output,
-        _ => false,
-    };
-    if same {
-        return Err(Failure::new(
-            "write",
-            format!("{}: the mask would overwrite its own input", output.display()),
-        ));
-    }
-    Ok(())
 }
 
 fn band_names(pipeline: &Pipeline) -> Vec<String> {
