@@ -1,0 +1,305 @@
+//! The keys that others may rely on, for every command: there, and of their type.
+
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::bundles::{self, Compiled, OTHER_TARGET};
+use crate::models::{self, Classifier};
+use crate::needs::{Need, patches, trial};
+use crate::{farsight, scratch};
+
+const LIBRARY: &[Need] = &[Need::Library];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("contract::compile", LIBRARY, compile),
+        trial("contract::compile_for_another_target", LIBRARY, compile_for_another_target),
+        trial("contract::run_detections", LIBRARY, run_detections),
+        trial("contract::run_classes", LIBRARY, run_classes),
+        trial("contract::run_mask_of_a_picture", LIBRARY, run_mask),
+        trial("contract::run_mask_of_a_raster", &[Need::Library, Need::Clouds, Need::Patches], run_raster),
+        trial("contract::run_goes_on_after_a_bad_input", LIBRARY, run_goes_on),
+        trial("contract::eval_detect", LIBRARY, eval_detect),
+        trial("contract::eval_classify", LIBRARY, eval_classify),
+        trial("contract::eval_segment", LIBRARY, eval_segment),
+        trial("contract::bench", LIBRARY, bench),
+        trial("contract::inspect", LIBRARY, inspect),
+        trial("contract::doctor", LIBRARY, doctor),
+        trial("contract::models_and_targets", &[], models_and_targets),
+    ]
+}
+
+/// Every pointer leads to a value of the type: `number`, `text`, `list`, `object`, `flag` or `null`.
+fn check(document: &Value, keys: &[(&str, &str)]) {
+    assert_eq!(document["schema"], 1, "{document}");
+    for (pointer, expected) in keys {
+        let found = document.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {document:#}"));
+        let found = match found {
+            Value::Number(_) => "number",
+            Value::String(_) => "text",
+            Value::Array(_) => "list",
+            Value::Object(_) => "object",
+            Value::Bool(_) => "flag",
+            Value::Null => "null",
+        };
+        assert_eq!(found, *expected, "{pointer} in {document:#}");
+    }
+}
+
+const RUN: &[(&str, &str)] = &[
+    ("/input", "text"),
+    ("/task", "text"),
+    ("/width", "number"),
+    ("/height", "number"),
+    ("/ms/pre", "number"),
+    ("/ms/infer", "number"),
+    ("/ms/post", "number"),
+    ("/ms/total", "number"),
+];
+
+const COMPILE: &[(&str, &str)] = &[
+    ("/bundle", "text"),
+    ("/bytes", "number"),
+    ("/source_bytes", "number"),
+    ("/seconds", "number"),
+    ("/peak_rss_mb", "number"),
+    ("/precision", "text"),
+    ("/passes/0/name", "text"),
+    ("/accuracy/metric", "text"),
+    ("/accuracy/source", "number"),
+    ("/accuracy/compiled", "number"),
+    ("/accuracy/drop", "number"),
+    ("/accuracy/budget", "number"),
+    ("/accuracy/samples", "number"),
+    ("/int8_mac_share", "number"),
+    ("/float_islands", "list"),
+    ("/sensitivity", "list"),
+];
+
+const LATENCY: &[(&str, &str)] = &[
+    ("/latency/source_ms", "number"),
+    ("/latency/compiled_ms", "number"),
+    ("/latency/ratio", "number"),
+    ("/latency/interval/0", "number"),
+    ("/latency/interval/1", "number"),
+];
+
+fn compile() {
+    let Compiled { bundle, report } = bundles::detector();
+    check(report, &[COMPILE, LATENCY].concat());
+    assert_eq!(report["bytes"], bundle.metadata().unwrap().len());
+    assert_eq!(report["precision"], "keep");
+    let beside = std::fs::read(bundle.with_extension("report.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&beside).unwrap(), *report, "the report beside the bundle");
+}
+
+fn compile_for_another_target() {
+    let compiled = bundles::compile(&models::line(), &["--target", OTHER_TARGET]);
+    check(&compiled.report, &[COMPILE, &[("/latency", "null")]].concat());
+}
+
+fn run_detections() {
+    let found = farsight::document(&[&"run", &bundles::detector().bundle, &plain_picture()]);
+    let detection = [
+        ("/detections/0/label", "text"),
+        ("/detections/0/class", "number"),
+        ("/detections/0/score", "number"),
+        ("/detections/0/box/3", "number"),
+    ];
+    check(&found, &[RUN, &detection].concat());
+    assert_eq!(found["task"], "detect");
+}
+
+fn run_classes() {
+    let classes =
+        [("/classes/0/label", "text"), ("/classes/0/class", "number"), ("/classes/0/score", "number")];
+    let found = farsight::document(&[&"run", &classifier().bundle, &plain_picture()]);
+    check(&found, &[RUN, &classes].concat());
+    assert_eq!(found["task"], "classify");
+}
+
+const MASK: &[(&str, &str)] = &[
+    ("/mask/labels/0/label", "text"),
+    ("/mask/labels/0/class", "number"),
+    ("/mask/labels/0/pixels", "number"),
+];
+
+fn run_mask() {
+    let found = farsight::document(&[&"run", &bundles::segmenter().bundle, &plain_picture()]);
+    check(&found, &[RUN, MASK, &[("/mask/file", "null")]].concat());
+    assert_eq!(found["task"], "segment");
+}
+
+fn run_raster() {
+    let saved = scratch::folder("saved");
+    let found = farsight::document(&[
+        &"run",
+        &bundles::clouds6().bundle,
+        &patches(),
+        &"--save",
+        &saved,
+        &"--any-target",
+    ]);
+    check(&found, &[RUN, MASK, &[("/mask/file", "text"), ("/mask/labels/0/area_m2", "number")]].concat());
+    assert!(Path::new(found["mask"]["file"].as_str().unwrap()).starts_with(&saved));
+}
+
+/// One bad input among several: its own line with the error, the others go on, exit status 1.
+fn run_goes_on() {
+    let folder = scratch::folder("pictures");
+    models::picture(&folder.join("a.png"), [20, 20], |_, _| [1, 2, 3]);
+    std::fs::write(folder.join("b.png"), b"no picture").unwrap();
+    models::picture(&folder.join("c.png"), [20, 20], |_, _| [1, 2, 3]);
+    let answer = farsight::call_json(&[&"run", &bundles::detector().bundle, &folder]);
+    assert_eq!(answer.code, Some(1), "{}", answer.stderr);
+    let [a, b, c] = &answer.lines()[..] else { panic!("three lines expected:\n{}", answer.stdout) };
+    check(a, RUN);
+    check(b, &[("/input", "text"), ("/error/kind", "text"), ("/error/message", "text")]);
+    assert!(b["error"]["message"].as_str().unwrap().contains("b.png"), "{b}");
+    check(c, RUN);
+}
+
+fn eval_detect() {
+    let folder = scratch::folder("labelled");
+    models::picture(&folder.join("a.png"), [64, 64], |_, _| [9, 9, 9]);
+    // The detector's own boxes, and one that it does not see.
+    let labels = "0 0.3125 0.46875 0.15625 0.1875\n1 0.625 0.625 0.125 0.09375\n0 0.9 0.1 0.05 0.05\n";
+    std::fs::write(folder.join("a.txt"), labels).unwrap();
+    let bundle = &bundles::detector().bundle;
+    let found = farsight::document(&[&"eval", bundle, &"--data", &folder]);
+    let keys = [
+        ("/task", "text"),
+        ("/samples", "number"),
+        ("/ap50_95", "number"),
+        ("/ap50", "number"),
+        ("/precision", "number"),
+        ("/recall", "number"),
+        ("/conf", "number"),
+    ];
+    check(&found, &keys);
+    // Above .25: two boxes, both right; three are there.
+    assert_eq!(found["precision"], 1.0);
+    assert!((found["recall"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-6, "{found}");
+
+    let found = farsight::document(&[&"eval", bundle, &"--data", &folder, &"--against", bundle]);
+    check(&found, &[("/agreement", "number"), ("/max_abs_error", "number")]);
+    assert_eq!((found["agreement"].as_f64(), found["max_abs_error"].as_f64()), (Some(1.0), Some(0.0)));
+}
+
+fn eval_classify() {
+    let folder = scratch::folder("classes");
+    for (class, color) in [("a", [250, 20, 20]), ("b", [20, 250, 20]), ("c", [20, 20, 250])] {
+        std::fs::create_dir(folder.join(class)).unwrap();
+        models::picture(&folder.join(class).join("x.png"), [20, 20], |_, _| color);
+    }
+    let model = Classifier { classes: 3, channels_last: false, softmax: false }.write();
+    let found = farsight::document(&[
+        &"eval",
+        &model,
+        &"--spec",
+        &"imagenet",
+        &"--labels",
+        &"a,b,c",
+        &"--data",
+        &folder,
+    ]);
+    check(&found, &[("/task", "text"), ("/samples", "number"), ("/top1", "number"), ("/top5", "number")]);
+    assert_eq!((&found["samples"], found["top5"].as_f64()), (&3.into(), Some(1.0)));
+}
+
+/// The mask says bottle on a picture of which the left half is red: half of bottle's union is right.
+fn eval_segment() {
+    let folder = scratch::folder("masks");
+    for name in ["images", "masks"] {
+        std::fs::create_dir(folder.join(name)).unwrap();
+    }
+    let half = |x: u32| if x < 8 { [255, 0, 0] } else { [0, 0, 0] };
+    models::picture(&folder.join("images/a.png"), [16, 16], |x, _| half(x));
+    image::GrayImage::from_pixel(16, 16, image::Luma([5])).save(folder.join("masks/a.png")).unwrap();
+    let found = farsight::document(&[&"eval", &bundles::segmenter().bundle, &"--data", &folder]);
+    let keys =
+        [("/miou", "number"), ("/dice", "object"), ("/pixel_accuracy", "number"), ("/samples", "number")];
+    check(&found, &keys);
+    assert_eq!(found["pixel_accuracy"], 0.5);
+    assert!((found["dice"]["bottle"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-6, "{found}");
+}
+
+fn bench() {
+    let found =
+        farsight::document(&[&"bench", &bundles::detector().bundle, &"--runs", &"5", &"--threads", &"1"]);
+    let keys = [
+        ("/bare_session_ms/p50", "number"),
+        ("/overhead", "number"),
+        ("/cold_start_ms", "number"),
+        ("/first_run_ms", "number"),
+        ("/peak_rss_mb", "number"),
+        ("/allocations_per_run", "number"),
+        ("/provider", "text"),
+        ("/nodes_by_provider/CPU", "number"),
+    ];
+    check(&found, &keys);
+    for phase in ["pre", "infer", "post", "total"] {
+        for percentile in ["p50", "p95", "p99"] {
+            check(&found, &[(&format!("/ms/{phase}/{percentile}"), "number")]);
+        }
+    }
+    assert_eq!((&found["threads"], &found["runs"]), (&1.into(), &5.into()));
+    assert_eq!(found["allocations_per_run"], 0.0);
+}
+
+fn inspect() {
+    let found = farsight::document(&[&"inspect", &models::line(), &"--target", &OTHER_TARGET]);
+    let keys =
+        [("/kind", "text"), ("/opset", "number"), ("/operators/Mul", "number"), ("/for_target", "text")];
+    check(&found, &keys);
+    check(&found, &[("/inputs/0/name", "text"), ("/outputs/0/shape/1", "number"), ("/nodes", "number")]);
+
+    let found = farsight::document(&[&"inspect", &bundles::detector().bundle]);
+    let keys = [("/manifest/format", "number"), ("/spec/task", "text"), ("/target/name", "text")];
+    check(&found, &keys);
+    assert_eq!(found["kind"], "bundle");
+}
+
+fn doctor() {
+    let found = farsight::document(&[&"doctor", &bundles::detector().bundle]);
+    let keys = [
+        ("/machine/triple", "text"),
+        ("/machine/cpu_features", "list"),
+        ("/machine/threads", "number"),
+        ("/onnxruntime/version", "text"),
+        ("/onnxruntime/providers", "list"),
+        ("/self_test/passed", "flag"),
+        ("/problems", "list"),
+    ];
+    check(&found, &keys);
+    assert_eq!(found["self_test"]["passed"], true);
+}
+
+fn models_and_targets() {
+    let names = |verb: &str| {
+        let found = farsight::document(&[&verb]);
+        check(&found, &[(&format!("/{verb}/0/name"), "text"), (&format!("/{verb}/0/about"), "text")]);
+        let entries = found[verb].as_array().unwrap().clone();
+        entries.iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (verb, some) in [("models", ["yolo", "csmask-6b-l2a"]), ("targets", ["host", "aarch64-linux"])] {
+        let names = names(verb);
+        assert!(some.iter().all(|name| names.contains(&(*name).to_owned())), "{verb}: {names:?}");
+        for name in names {
+            assert_eq!(farsight::document(&[&verb, &name])["name"], name);
+        }
+    }
+}
+
+fn classifier() -> Compiled {
+    let model = Classifier { classes: 3, channels_last: false, softmax: false }.write();
+    bundles::compile(&model, &["--spec", "imagenet", "--labels", "a,b,c"])
+}
+
+fn plain_picture() -> PathBuf {
+    let path = scratch::folder("picture").join("plain.png");
+    models::picture(&path, [40, 30], |_, _| [70, 80, 90]);
+    path
+}
