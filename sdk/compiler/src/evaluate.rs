@@ -329,7 +329,9 @@ impl AgreementTally {
 
     fn result(&self) -> Agreement {
         let agreement = if self.reference_boxes > 0 {
-            self.boxes.scores(self.conf).ap50_95.unwrap_or(0.0)
+            let agreement = self.boxes.scores(self.conf).ap50_95.unwrap_or(0.0);
+            // COCO adds an epsilon to precision's denominator: a few equal boxes fall short of 1 by it.
+            if agreement > 1.0 - 1e-9 { 1.0 } else { agreement }
         } else if self.all > 0 {
             self.same as f64 / self.all as f64
         } else {
