@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use farsight_spec::Input;
+use farsight_vision::picture::{EXTENSIONS, looks_like_picture};
 
 use crate::failure::Failure;
 
@@ -31,7 +32,8 @@ fn files_of(folder: &Path, input: &Input) -> Result<Vec<PathBuf>, Failure> {
     for entry in std::fs::read_dir(folder).map_err(|error| Failure::io(folder, error))? {
         let path = entry.map_err(|error| Failure::io(folder, error))?.path();
         let is_taken = match input {
-            Input::Frame(_) => farsight_vision::picture::looks_like_picture(&path),
+            // A damaged file that is called a picture is reported by whoever reads it, not left out in silence.
+            Input::Frame(_) => has_extension(&path, &EXTENSIONS) || looks_like_picture(&path),
             Input::Raster(_) => has_extension(&path, &["tif", "tiff"]),
             Input::Tensors => has_extension(&path, &["npy"]),
         };
