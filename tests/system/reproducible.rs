@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("reproducible::same_bytes_of_a_real_model", ASSETS, real_model),
         trial("reproducible::a_killed_compile_leaves_no_bundle", ASSETS, killed),
         trial("reproducible::the_budget_is_kept", ASSETS, budget),
+        trial("reproducible::an_unchanged_model_loses_nothing", &[Need::Library], unchanged),
     ]
 }
 
@@ -118,6 +119,31 @@ fn budget() {
         }
         other => panic!("{other:?}: {}", answer.stderr),
     }
+}
+
+/// Not even by rounding: else `--max-drop 0` would refuse what is the same. One picture, one box a class.
+fn unchanged() {
+    let folder = scratch::folder("unlabelled");
+    models::picture(&folder.join("a.png"), [64, 64], |_, _| [9, 9, 9]);
+    let data = folder.to_str().unwrap();
+    let options = [
+        "--spec",
+        "yolo",
+        "--labels",
+        "cow,dog",
+        "--target",
+        OTHER_TARGET,
+        "--max-drop",
+        "0",
+        "--data",
+        data,
+    ];
+    let accuracy = &bundles::compile(&models::detector(), &options).report["accuracy"];
+    assert_eq!(
+        (&accuracy["metric"], accuracy["drop"].as_f64()),
+        (&"agreement".into(), Some(0.0)),
+        "{accuracy}"
+    );
 }
 
 fn cattle() -> PathBuf {
