@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use farsight_bundle::BundleError;
+use farsight_bundle::{BundleError, FileKind};
 use farsight_engine::EngineError;
 use farsight_graph::{CheckError, DocumentError, UnknownFields};
 use farsight_spec::{MetadataError, SpecError};
@@ -34,6 +34,14 @@ pub enum CompileError {
         path: PathBuf,
         /// What would be lost.
         unknown: UnknownFields,
+    },
+    /// The source model is another kind of file.
+    #[error("{}: this is no ONNX model, it looks like {found}. Give the .onnx file that the exporter wrote", path.display())]
+    NotOnnx {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like.
+        found: FileKind,
     },
     /// The source model's metadata cannot be read.
     #[error(transparent)]
@@ -114,7 +122,7 @@ impl CompileError {
     /// A short stable name of the kind of fault, for machines.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Document(_) | Self::Graph { .. } | Self::Unknown { .. } => "model",
+            Self::NotOnnx { .. } | Self::Document(_) | Self::Graph { .. } | Self::Unknown { .. } => "model",
             Self::Metadata(_) => "metadata",
             Self::Spec(_) => "spec",
             Self::Unresolved(_) => "unresolved",

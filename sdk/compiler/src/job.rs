@@ -305,7 +305,11 @@ fn within_budget(accuracy: &Accuracy) -> Result<(), CompileError> {
 fn measure(before: &mut Pipeline, after: &mut Pipeline) -> Result<Latency, CompileError> {
     generate::fill_inputs(before, 1)?;
     generate::fill_inputs(after, 1)?;
-    latency::interleave(|| Ok(before.session_mut().run()?), || Ok(after.session_mut().run()?))
+    let mut pair =
+        || latency::interleave(|| Ok(before.session_mut().run()?), || Ok(after.session_mut().run()?));
+    let first = pair()?;
+    // One interval in forty lies above the truth by chance: a refusal takes two.
+    if first.is_slower() { pair() } else { Ok(first) }
 }
 
 fn refuse_slower(

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use farsight::{Options, Pipeline};
-use farsight_bundle::Digest;
+use farsight_bundle::{Digest, FileKind, sniff};
 use farsight_engine::{Library, Model, Session, Settings, describe};
-use farsight_graph::Document;
 use farsight_graph::onnx::tensor_shape_proto::dimension::Value as Length;
+use farsight_graph::{Document, DocumentError};
 use farsight_spec::{Metadata, ModelSpec, Target, TensorInfo};
 
 use crate::CompileError;
@@ -165,12 +165,21 @@ fn declare_outputs(document: &mut Document, outputs: &[TensorInfo]) {
 /// Reads a document that is valid and of which nothing is lost when it is written again. ONNX Runtime would find
 /// out too whether it is valid, but takes far more memory before it does.
 fn read_whole(path: &Path) -> Result<Document, CompileError> {
-    let document = Document::read(path)?;
+    let document = Document::read(path).map_err(|error| explain(path, error))?;
     if let Some(unknown) = document.unknown {
         return Err(CompileError::Unknown { path: path.to_owned(), unknown });
     }
     document.check().map_err(|error| CompileError::Graph { path: path.to_owned(), error })?;
     Ok(document)
+}
+
+/// A file that is something else altogether is called by its name.
+fn explain(path: &Path, error: DocumentError) -> CompileError {
+    match sniff(path) {
+        Ok(FileKind::Onnx | FileKind::Unknown) => error.into(),
+        Ok(found) => CompileError::NotOnnx { path: path.to_owned(), found },
+        Err(error) => error.into(),
+    }
 }
 
 /// Bytes of the model file and of what lies beside it.

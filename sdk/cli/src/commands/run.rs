@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         max_det: None,
     };
     let bundle = Bundle::open(&arguments.bundle, Open::Memory)?;
-    let mut pipeline = Pipeline::from_bundle(&bundle, &options)?;
+    let mut pipeline = Pipeline::from_bundle(&bundle, &options).map_err(mention_any_target)?;
     drop(bundle);
     let files = inputs::expand(&arguments.inputs, &pipeline.spec().input)?;
     if let Some(folder) = &arguments.save {
@@ -91,6 +91,14 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         eprintln!("farsight: {failed} of {} inputs failed", files.len());
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn mention_any_target(error: farsight::Error) -> Failure {
+    let mut failure = Failure::from(error);
+    if matches!(failure.kind.as_str(), "other-platform" | "cpu-features") {
+        failure.message.push_str("; --any-target runs it all the same");
+    }
+    failure
 }
 
 fn one(pipeline: &mut Pipeline, file: &Path, save: &Option<PathBuf>) -> Result<Value, Failure> {
