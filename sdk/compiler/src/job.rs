@@ -77,9 +77,14 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
     let recipe = recipe(job, &resolved.spec);
 
     say("running the passes");
-    let mut notes = notes(&source, &resolved);
+    let mut notes = notes(&source, &resolved, &target);
     let (document, passes) = run_passes(&resolved, recipe.precision, library)?;
-    let bytes = document.to_bytes()?;
+    let bytes = document.to_bytes().map_err(|error| {
+        CompileError::Unresolved(format!(
+            "{}: the compiled model would have {error} (--precision fp16 does)",
+            job.model.display()
+        ))
+    })?;
     let after_digest = Digest::of(&bytes);
 
     say("opening source and compiled model");
@@ -172,8 +177,9 @@ fn recipe(job: &Job, spec: &ModelSpec) -> Recipe {
     recipe
 }
 
-fn notes(source: &Source, resolved: &Resolved) -> Vec<String> {
+fn notes(source: &Source, resolved: &Resolved, target: &Target) -> Vec<String> {
     let mut notes = Vec::new();
+    notes.extend(source.document.opset("").and_then(|opset| target.onnxruntime.too_new(opset)));
     if let Some(licence) = source.metadata.as_ref().and_then(|metadata| metadata.licence.as_ref()) {
         notes.push(format!("the file declares the licence: {licence}"));
     }

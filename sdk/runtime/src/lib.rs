@@ -37,6 +37,6 @@ pub use raster::{MASK_NODATA, RasterAnswer, RasterProgress};
 pub use times::Times;
 
 pub use farsight_bundle::{Bundle, BundleError, Open};
-pub use farsight_engine::{EngineError, Library};
+pub use farsight_engine::{Canceller, EngineError, Library};
 pub use farsight_spec::{ElementType, ModelSpec, Target, Task, TensorInfo};
 pub use farsight_vision::{ClassScore, Detection, Frame, Geometry, PixelFormat};

@@ -1,9 +1,10 @@
 //! A bundle opened on this device: pre-processing, session, decoder, in one straight line.
 
 use std::path::Path;
+use std::time::Instant;
 
 use farsight_bundle::{Bundle, Open};
-use farsight_engine::{Library, Model, Session, Settings};
+use farsight_engine::{Canceller, Library, Model, Session, Settings};
 use farsight_spec::{ElementType, ModelSpec, Target, Task};
 use farsight_vision::{ClassScore, Detection, Frame, Geometry};
 
@@ -101,6 +102,24 @@ impl Pipeline {
     /// # Errors
     /// If the model takes no frames, the frame's format does not fit, or the session fails.
     pub fn run(&mut self, frame: &Frame<'_>) -> Result<Answer<'_>, Error> {
+        self.run_frame(frame, None)
+    }
+
+    /// Runs a frame that is worth nothing after `deadline`: the session is stopped then, and the next run works
+    /// as usual.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run`]; [`EngineError::Timeout`](crate::EngineError::Timeout) if it was stopped.
+    pub fn run_until(&mut self, frame: &Frame<'_>, deadline: Instant) -> Result<Answer<'_>, Error> {
+        self.run_frame(frame, Some(deadline))
+    }
+
+    /// A handle that stops this pipeline's runs from another thread.
+    pub fn canceller(&self) -> Canceller {
+        self.session.canceller()
+    }
+
+    fn run_frame(&mut self, frame: &Frame<'_>, deadline: Option<Instant>) -> Result<Answer<'_>, Error> {
         let stage = match &mut self.stage {
             Stage::Frame(stage) => stage,
             #[cfg(feature = "rasters")]
@@ -110,7 +129,10 @@ impl Pipeline {
         let mut laps = Laps::start();
         let geometry = stage.fill_input(frame, &mut self.session)?;
         let pre = laps.lap();
-        self.session.run()?;
+        match deadline {
+            Some(deadline) => self.session.run_until(deadline)?,
+            None => self.session.run()?,
+        }
         let infer = laps.lap();
         stage.decode(&self.session, &geometry)?;
         self.times = Times { pre, infer, post: laps.lap() };

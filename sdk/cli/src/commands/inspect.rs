@@ -82,26 +82,7 @@ fn model(path: &Path, target: Option<&Target>, context: &Context) -> Result<Valu
 
 /// What does not fit the oldest ONNX Runtime that the target names.
 fn remarks(opset: Option<i64>, target: &Target) -> String {
-    let newest = newest_opset(target.onnxruntime.oldest_minor());
-    match opset {
-        Some(opset) if opset > newest => format!(
-            "opset {opset} is newer than {newest}, the newest of ONNX Runtime {}: it may not load there",
-            target.onnxruntime.oldest
-        ),
-        _ => "fits".to_owned(),
-    }
-}
-
-/// Newest opset of the default domain that ONNX Runtime 1.`minor` knows
-/// (ONNX Runtime's documentation, "Compatibility": 1.17 → 20, 1.18 → 21, 1.20 → 21, 1.21 → 22, 1.22 → 23).
-fn newest_opset(minor: u32) -> i64 {
-    match minor {
-        ..=17 => 20,
-        18..=20 => 21,
-        21 => 22,
-        22 => 23,
-        _ => 24,
-    }
+    opset.and_then(|opset| target.onnxruntime.too_new(opset)).unwrap_or_else(|| "fits".to_owned())
 }
 
 fn text(document: &Value) -> String {
