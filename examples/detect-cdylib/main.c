@@ -14,13 +14,14 @@ static int fail(const char *what) {
 /* The `bytes` bytes that a file must have, or NULL. */
 static uint8_t *read_frame(const char *path, size_t bytes) {
     FILE *file = fopen(path, "rb");
+    if (!file) return NULL;
     uint8_t *frame = malloc(bytes);
-    if (file && frame && (fread(frame, 1, bytes, file) != bytes || fgetc(file) != EOF)) {
+    if (frame && (fread(frame, 1, bytes, file) != bytes || fgetc(file) != EOF)) {
         free(frame);
         frame = NULL;
     }
-    if (file) fclose(file);
-    return file ? frame : (free(frame), NULL);
+    fclose(file);
+    return frame;
 }
 
 int main(int count, char **arguments) {

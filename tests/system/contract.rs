@@ -73,6 +73,8 @@ const COMPILE: &[(&str, &str)] = &[
     ("/accuracy/drop", "number"),
     ("/accuracy/budget", "number"),
     ("/accuracy/samples", "number"),
+    ("/accuracy/agreement", "number"),
+    ("/accuracy/max_abs_error", "number"),
     ("/int8_mac_share", "number"),
     ("/float_islands", "list"),
     ("/sensitivity", "list"),

@@ -273,11 +273,23 @@ struct Texts<'a> {
 
 impl Texts<'_> {
     fn spec(&self, tool: &str) -> Result<ModelSpec, Fault> {
-        self.toml(layout::SPEC)?.map_err(|message| Fault::Spec { tool: tool.to_owned(), message })
+        let check = |spec: ModelSpec| match spec.validate(layout::SPEC) {
+            Ok(()) => Ok(spec),
+            Err(error) => Err(plain(&error.to_string())),
+        };
+        self.toml(layout::SPEC)?
+            .and_then(check)
+            .map_err(|message| Fault::Spec { tool: tool.to_owned(), message })
     }
 
     fn target(&self, tool: &str) -> Result<Target, Fault> {
-        self.toml(layout::TARGET)?.map_err(|message| Fault::Target { tool: tool.to_owned(), message })
+        let check = |target: Target| match target.validate(layout::TARGET) {
+            Ok(()) => Ok(target),
+            Err(error) => Err(plain(&error.to_string())),
+        };
+        self.toml(layout::TARGET)?
+            .and_then(check)
+            .map_err(|message| Fault::Target { tool: tool.to_owned(), message })
     }
 
     fn labels(&self) -> Result<Vec<String>, Fault> {

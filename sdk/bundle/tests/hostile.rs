@@ -318,6 +318,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         // Texts
         ("spec of another kind", with_text("spec.toml", "a = 1"), "spec"),
         ("spec of brackets", with_text("spec.toml", &"a=[".repeat(21_000)), "spec"),
+        ("spec that asks for all memory", with_text("spec.toml", &greedy_spec()), "spec"),
         ("spec of 100 KB", with_text("spec.toml", &"#".repeat(100_000)), "too-large"),
         ("target of another kind", with_text("target.toml", "\u{0}"), "target"),
         ("labels without an end", with_text("labels.txt", "cow"), "labels"),
@@ -380,6 +381,12 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "self-test",
         ),
     ]
+}
+
+/// A real spec but for the number of boxes that a device would make room for.
+fn greedy_spec() -> String {
+    let spec = farsight_spec::ModelSpec::text("yolo").unwrap();
+    spec.replace("max_det = 300", "max_det = 9000000000000000000")
 }
 
 #[test]

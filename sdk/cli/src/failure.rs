@@ -37,7 +37,7 @@ impl Failure {
     /// The same fault, with the file it happened to in front.
     pub(crate) fn of_file(mut self, path: &Path) -> Self {
         let name = path.display().to_string();
-        if !self.message.contains(&name) {
+        if !self.message.starts_with(&name) {
             self.message = format!("{name}: {}", self.message);
         }
         self

@@ -1,9 +1,10 @@
 //! Tensors as `.npy` files (NumPy's format), through the crate `npyz`.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, Write};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
+use farsight_compiler::write_atomically;
 use farsight_spec::ElementType;
 use npyz::{DType, NpyHeader, Order, WriteOptions, WriterBuilder};
 
@@ -90,17 +91,16 @@ fn check_header_length(reader: &mut BufReader<File>) -> Result<(), String> {
 
 /// Writes a tensor.
 pub(crate) fn write(path: &Path, element: ElementType, shape: &[usize], bytes: &[u8]) -> Result<(), Failure> {
-    let name = TYPES.iter().find(|(known, _)| *known == element).map_or("<f4", |(_, name)| *name);
+    let name = TYPES.iter().find(|(known, _)| *known == element).map(|(_, name)| *name).unwrap_or_default();
     let shape: Vec<u64> = shape.iter().map(|&length| length as u64).collect();
-    let write = || -> std::io::Result<()> {
+    let encode = || -> std::io::Result<Vec<u8>> {
         let dtype = DType::new_scalar(name.parse().map_err(std::io::Error::other)?);
-        let file = std::io::BufWriter::new(File::create(path)?);
-        let options = WriteOptions::new_header_only().dtype(dtype).shape(&shape).writer(file);
+        let options = WriteOptions::new_header_only().dtype(dtype).shape(&shape).writer(Vec::new());
         let mut file = options.write_header_only()?;
-        file.write_all(bytes)?;
-        file.flush()
+        file.extend_from_slice(bytes);
+        Ok(file)
     };
-    write().map_err(|error| Failure::io(path, error))
+    encode().and_then(|file| write_atomically(path, &file)).map_err(|error| Failure::io(path, error))
 }
 
 #[cfg(test)]

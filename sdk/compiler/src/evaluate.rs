@@ -50,8 +50,9 @@ pub struct Agreement {
     /// 1 = the same decisions: AP50-95 with the reference's boxes as the truth; part of the pictures with the
     /// same first class; part of the pixels with the same class.
     pub agreement: f64,
-    /// Greatest difference of a raw output that the decoder reads.
-    pub max_abs_error: f64,
+    /// Greatest difference of the raw output that the decoder reads; `None` where the two cannot be compared
+    /// (rasters, outputs of another name or size).
+    pub max_abs_error: Option<f64>,
 }
 
 /// An input that could not be used.
@@ -144,13 +145,13 @@ struct Run {
     reference: Option<Decision>,
     /// `[height, width]` of the input.
     size: [usize; 2],
-    max_abs_error: f64,
+    max_abs_error: Option<f64>,
 }
 
 fn run_both(pipeline: &mut Pipeline, reference: Option<&mut Pipeline>, file: &Path) -> Result<Run, String> {
     let name = |message: String| {
         let file = file.display().to_string();
-        if message.contains(&file) { message } else { format!("{file}: {message}") }
+        if message.starts_with(&file) { message } else { format!("{file}: {message}") }
     };
     if matches!(pipeline.spec().input, Input::Raster(_)) {
         let (decision, size) = run_raster(pipeline, file).map_err(|e| name(e.to_string()))?;
@@ -158,18 +159,18 @@ fn run_both(pipeline: &mut Pipeline, reference: Option<&mut Pipeline>, file: &Pa
             Some(reference) => Some(run_raster(reference, file).map_err(|e| name(e.to_string()))?.0),
             None => None,
         };
-        return Ok(Run { decision, reference, size, max_abs_error: 0.0 });
+        return Ok(Run { decision, reference, size, max_abs_error: None });
     }
     let picture = picture::read(file).map_err(|error| name(error.to_string()))?;
     let size = picture.size();
     let frame = Frame::rgb8(picture.width, picture.height, &picture.rgb).map_err(|e| name(e.to_string()))?;
     let decision = run_frame(pipeline, &frame).map_err(|e| name(e.to_string()))?;
     let Some(reference) = reference else {
-        return Ok(Run { decision, reference: None, size, max_abs_error: 0.0 });
+        return Ok(Run { decision, reference: None, size, max_abs_error: None });
     };
     let other = run_frame(reference, &frame).map_err(|e| name(e.to_string()))?;
-    let max_abs_error =
-        crate::verify::raw_difference(reference, pipeline).map_err(|e| name(e.to_string()))?.max_abs;
+    let difference = crate::verify::raw_difference(reference, pipeline).map_err(|e| name(e.to_string()))?;
+    let max_abs_error = difference.map(|difference| difference.max_abs);
     Ok(Run { decision, reference: Some(other), size, max_abs_error })
 }
 
@@ -297,7 +298,7 @@ struct AgreementTally {
     identical: bool,
     same: u64,
     all: u64,
-    max_abs_error: f64,
+    max_abs_error: Option<f64>,
 }
 
 impl AgreementTally {
@@ -309,12 +310,12 @@ impl AgreementTally {
             identical: true,
             same: 0,
             all: 0,
-            max_abs_error: 0.0,
+            max_abs_error: None,
         }
     }
 
-    fn add(&mut self, reference: &Decision, found: &Decision, max_abs_error: f64) {
-        self.max_abs_error = self.max_abs_error.max(max_abs_error);
+    fn add(&mut self, reference: &Decision, found: &Decision, max_abs_error: Option<f64>) {
+        self.max_abs_error = self.max_abs_error.into_iter().chain(max_abs_error).reduce(f64::max);
         match (reference, found) {
             (Decision::Boxes(reference), Decision::Boxes(found)) => {
                 self.identical &= reference == found;

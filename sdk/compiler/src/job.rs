@@ -61,7 +61,7 @@ pub struct Progress<'a> {
 ///
 /// # Errors
 /// If the source cannot be read or resolved, a pass fails, the compiled model loses more than the budget
-/// allows or is slower than its source, or the bundle cannot be written. Nothing is written then.
+/// allows or is slower than its source, or the bundle cannot be written. No bundle is written then.
 pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Report, CompileError> {
     let start = Instant::now();
     check_output(job)?;
@@ -88,7 +88,7 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
     let after_digest = Digest::of(&bytes);
 
     say("opening source and compiled model");
-    let here = verification_target(&target, &mut notes);
+    let here = verification_target(&target, library, &mut notes);
     let mut before = source.open(&resolved, &here, &options)?;
     let mut after = Pipeline::from_parts(Model::Bytes(&bytes), &resolved.spec, &here, &options)?;
     let data = VerifyData::open(job.data.as_deref(), &resolved.spec, recipe.samples)?;
@@ -96,7 +96,7 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
     within_budget(&accuracy)?;
 
     progress(Progress { step: "measuring latency against the source model", done: 0, total: 0 });
-    let latency = if runs_here(&target) { Some(measure(&mut before, &mut after)?) } else { None };
+    let latency = if runs_here(&target, library) { Some(measure(&mut before, &mut after)?) } else { None };
     let is_unchanged = after_digest == source.sha256;
     refuse_slower(latency.as_ref(), job.force || is_unchanged, &mut notes)?;
 
@@ -180,8 +180,18 @@ fn recipe(job: &Job, spec: &ModelSpec) -> Recipe {
 fn notes(source: &Source, resolved: &Resolved, target: &Target) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(source.document.opset("").and_then(|opset| target.onnxruntime.too_new(opset)));
-    if let Some(licence) = source.metadata.as_ref().and_then(|metadata| metadata.licence.as_ref()) {
+    let metadata = source.metadata.as_ref().ok().and_then(Option::as_ref);
+    if let Some(licence) = metadata.and_then(|metadata| metadata.licence.as_ref()) {
         notes.push(format!("the file declares the licence: {licence}"));
+    }
+    if target.memory.budget_mb > 0 {
+        notes.push("the target's memory.budget_mb is not enforced by this version".to_owned());
+    }
+    if target.precision.fp16_arithmetic {
+        notes.push(
+            "the target's precision.fp16_arithmetic is not used by this version: float16 is storage"
+                .to_owned(),
+        );
     }
     if resolved.spec.output.labels().is_empty() && resolved.spec.task != farsight_spec::Task::Tensors {
         notes.push(
@@ -273,8 +283,8 @@ fn data_type(element: ElementType) -> DataType {
 }
 
 /// The target to verify with: its own where it runs here, else this machine's CPU.
-fn verification_target(target: &Target, notes: &mut Vec<String>) -> Target {
-    if runs_here(target) {
+fn verification_target(target: &Target, library: &Library, notes: &mut Vec<String>) -> Target {
+    if runs_here(target, library) {
         return target.clone();
     }
     notes.push(format!(
@@ -285,10 +295,12 @@ fn verification_target(target: &Target, notes: &mut Vec<String>) -> Target {
     Target { providers: vec![cpu], ..target.clone() }
 }
 
-/// Whether the target's CPU is this machine's.
-fn runs_here(target: &Target) -> bool {
+/// Whether the target's CPU is this machine's and its providers are in the library.
+fn runs_here(target: &Target, library: &Library) -> bool {
     let features = farsight_engine::cpu_features();
+    let has = |name: &str| library.providers().iter().any(|provider| provider.eq_ignore_ascii_case(name));
     target.triple == farsight_engine::host_triple()
+        && target.providers.iter().all(|provider| has(&provider.name))
         && target.cpu_features.iter().all(|feature| features.contains(feature))
 }
 

@@ -89,8 +89,7 @@ pub fn median(values: &[f64]) -> f64 {
 fn interval_of_median(n: usize) -> [usize; 2] {
     let half_width = 0.98 * (n as f64).sqrt();
     let low = (n as f64 / 2.0 - half_width).floor().max(0.0) as usize;
-    let high = (n as f64 / 2.0 + half_width).ceil() as usize;
-    [low, high.min(n.saturating_sub(1))]
+    [low, n.saturating_sub(1 + low)]
 }
 
 #[cfg(test)]
@@ -103,7 +102,7 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         // For n = 25 the exact binomial interval is the 8th to the 18th value.
-        assert_eq!(interval_of_median(25), [7, 18]);
+        assert_eq!(interval_of_median(25), [7, 17]);
         assert_eq!(interval_of_median(1), [0, 0]);
     }
 

@@ -15,6 +15,7 @@ mod resolve;
 mod self_test;
 mod source;
 mod verify;
+mod write;
 
 pub mod data;
 pub mod passes;
@@ -28,3 +29,4 @@ pub use memory::peak_rss_mb;
 pub use report::{Accuracy, PassEntry, Report};
 pub use self_test::{SelfTestResult, run_self_test};
 pub use source::Source;
+pub use write::write_atomically;

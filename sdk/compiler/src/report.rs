@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use farsight_spec::Precision;
 use serde::Serialize;
 
-use crate::{CompileError, Latency};
+use crate::{CompileError, Latency, write_atomically};
 
 /// What a compile did and measured. The keys are a contract (DESIGN.md, "The command").
 #[derive(Debug, Clone, Serialize)]
@@ -91,8 +91,8 @@ pub struct Accuracy {
     pub samples: usize,
     /// 1 = the same decisions as the source model.
     pub agreement: f64,
-    /// Greatest difference of a raw output.
-    pub max_abs_error: f64,
+    /// Greatest difference of a raw output; `None` for rasters, whose windows are not compared one by one.
+    pub max_abs_error: Option<f64>,
     /// What the samples were: the user's files, or generated.
     pub data: &'static str,
 }
@@ -115,19 +115,7 @@ impl Report {
         let path = Self::path(&self.bundle);
         let failed = |reason: String| CompileError::Write { path: path.clone(), reason };
         let json = serde_json::to_vec_pretty(self).map_err(|error| failed(error.to_string()))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".farsight-").suffix(".part");
-        #[cfg(unix)]
-        {
-            // Temporary files are private; a report is as public as the umask says.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let file = builder.tempfile_in(folder).map_err(|error| failed(error.to_string()))?;
-        std::fs::write(file.path(), json).map_err(|error| failed(error.to_string()))?;
-        file.as_file().sync_all().map_err(|error| failed(error.to_string()))?;
-        file.persist(&path).map_err(|error| failed(error.to_string()))?;
+        write_atomically(&path, &json).map_err(|error| failed(error.to_string()))?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use farsight_bundle::{Digest, FileKind, sniff};
 use farsight_engine::{Library, Model, Session, Settings, describe};
 use farsight_graph::onnx::tensor_shape_proto::dimension::Value as Length;
 use farsight_graph::{Document, DocumentError};
-use farsight_spec::{Metadata, ModelSpec, Target, TensorInfo};
+use farsight_spec::{Metadata, MetadataError, ModelSpec, Output, Target, TensorInfo};
 
 use crate::CompileError;
 use crate::passes::{FixShapesSettings, InputShape, fix_shapes};
@@ -29,7 +29,8 @@ pub struct Source {
     /// The metadata written into it.
     pub properties: BTreeMap<String, String>,
     /// What an Ultralytics export says of itself.
-    pub metadata: Option<Metadata>,
+    /// An error counts only where the metadata is used: other tools write properties of the same names.
+    pub metadata: Result<Option<Metadata>, MetadataError>,
     /// What goes in, as a session says.
     pub inputs: Vec<TensorInfo>,
     /// What comes out, as a session says.
@@ -61,7 +62,7 @@ impl Source {
         let (inputs, outputs) = (session.inputs().to_vec(), session.outputs().to_vec());
         drop(session);
         let properties = document.metadata();
-        let metadata = Metadata::read(&properties)?;
+        let metadata = Metadata::read(&properties);
         Ok(Self { path: path.to_owned(), document, bytes, sha256, properties, metadata, inputs, outputs })
     }
 
@@ -88,10 +89,14 @@ impl Source {
     ) -> Result<Resolved, CompileError> {
         let mut spec = match spec {
             Some(spec) => spec,
-            None => spec_of_metadata(self.metadata.as_ref())?,
+            None => spec_of_metadata(self.metadata.clone()?.as_ref())?,
+        };
+        let metadata = match spec.output {
+            Output::Tensors => None,
+            _ => self.metadata.clone()?,
         };
         let said = Said {
-            metadata: self.metadata.clone(),
+            metadata,
             labels: labels.map(<[String]>::to_vec),
             softmax_outputs: softmax_outputs(&self.document),
         };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use farsight::Pipeline;
-use farsight_spec::{ModelSpec, Task, TensorInfo};
+use farsight_spec::{Activation, Layout, ModelSpec, Output, Task};
 
 use crate::data::Dataset;
 use crate::evaluate::{EvaluateSettings, evaluate};
@@ -80,7 +80,7 @@ fn on_files(
         budget,
         samples: found.samples,
         agreement,
-        max_abs_error: found.agreement.map_or(0.0, |agreement| agreement.max_abs_error),
+        max_abs_error: found.agreement.and_then(|agreement| agreement.max_abs_error),
         data: "given",
     })
 }
@@ -100,7 +100,9 @@ fn on_generated(
         fill_inputs(compiled, seed as u64)?;
         source.session_mut().run().map_err(farsight::Error::from)?;
         compiled.session_mut().run().map_err(farsight::Error::from)?;
-        let difference = raw_difference(source, compiled)?;
+        let difference = raw_difference(source, compiled)?.ok_or_else(|| {
+            CompileError::Unresolved("the compiled model has other outputs than its source".to_owned())
+        })?;
         worst.agreement = worst.agreement.min(difference.agreement);
         worst.max_abs = worst.max_abs.max(difference.max_abs);
     }
@@ -112,7 +114,7 @@ fn on_generated(
         budget,
         samples: GENERATED,
         agreement: worst.agreement,
-        max_abs_error: worst.max_abs,
+        max_abs_error: Some(worst.max_abs),
         data: "generated",
     })
 }
@@ -125,29 +127,37 @@ pub(crate) struct Difference {
     pub(crate) max_abs: f64,
 }
 
-/// Compares every output of `found` with the output of the same name of `reference`.
-pub(crate) fn raw_difference(reference: &Pipeline, found: &Pipeline) -> Result<Difference, CompileError> {
+/// Compares every output of `found` with the output of the same name of `reference`; `None` where one has no such
+/// name or another length: another model's raw values say nothing.
+pub(crate) fn raw_difference(
+    reference: &Pipeline,
+    found: &Pipeline,
+) -> Result<Option<Difference>, CompileError> {
     let mut difference = Difference { agreement: 1.0, max_abs: 0.0 };
-    let outputs = found.session().outputs();
-    for (index, output) in outputs.iter().enumerate() {
-        let names = reference.session().outputs();
-        let other = names.iter().position(|candidate| candidate.name == output.name).ok_or_else(|| {
-            CompileError::Unresolved(format!("the source model has no output `{}`", output.name))
-        })?;
+    let names = reference.session().outputs();
+    let read = found.spec().output.tensor();
+    for (index, output) in found.session().outputs().iter().enumerate() {
+        if read.is_some_and(|read| read != output.name) {
+            continue;
+        }
+        let Some(other) = names.iter().position(|candidate| candidate.name == output.name) else {
+            return Ok(None);
+        };
         let a = values(reference, other)?;
         let b = values(found, index)?;
         if a.len() != b.len() {
-            return Ok(Difference { agreement: 0.0, max_abs: f64::INFINITY });
+            return Ok(None);
         }
         let max_abs = a.iter().zip(&b).map(|(a, b)| distance(*a, *b)).fold(0.0, f64::max);
         difference.max_abs = difference.max_abs.max(max_abs);
-        let agreement = match classes_axis(found.task(), output) {
-            Some(classes) => same_argmax(&a, &b, classes),
+        let shape = found.session().output_shape(index).map_err(farsight::Error::from)?;
+        let agreement = match classes_axis(found.spec(), shape) {
+            Some(axis) => same_argmax(&a, &b, axis),
             None => closeness(&a, &b),
         };
         difference.agreement = difference.agreement.min(agreement);
     }
-    Ok(difference)
+    Ok(Some(difference))
 }
 
 fn values(pipeline: &Pipeline, index: usize) -> Result<Vec<f64>, CompileError> {
@@ -163,18 +173,22 @@ struct ClassesAxis {
     stride: usize,
 }
 
-fn classes_axis(task: Task, output: &TensorInfo) -> Option<ClassesAxis> {
-    let shape: Option<Vec<usize>> = output.shape.iter().copied().collect();
-    let shape = shape?;
-    match (task, shape.as_slice()) {
-        (Task::Classify, shape) => Some(ClassesAxis { classes: shape.iter().product(), stride: 1 }),
-        (Task::Segment, &[1, classes, h, w]) if classes <= w => Some(ClassesAxis { classes, stride: h * w }),
-        (Task::Segment, &[1, _, _, classes]) => Some(ClassesAxis { classes, stride: 1 }),
-        _ => None,
-    }
+/// `None` where no greatest class decides: boxes, raw tensors, a single logit.
+fn classes_axis(spec: &ModelSpec, shape: &[usize]) -> Option<ClassesAxis> {
+    let axis = match (&spec.output, shape) {
+        (Output::Classes(output), shape) if output.activation != Activation::Sigmoid => {
+            ClassesAxis { classes: shape.iter().product(), stride: 1 }
+        }
+        (Output::Mask(output), &[1, first, height, last]) => match output.layout {
+            Some(Layout::Nhwc) => ClassesAxis { classes: last, stride: 1 },
+            _ => ClassesAxis { classes: first, stride: height * last },
+        },
+        _ => return None,
+    };
+    (axis.classes > 1).then_some(axis)
 }
 
-/// Part of the pixels whose greatest class is the same in both.
+/// Part of the pixels whose greatest class is the same in both; a pixel where only one holds a NaN differs.
 fn same_argmax(a: &[f64], b: &[f64], axis: ClassesAxis) -> f64 {
     let pixels = a.len() / axis.classes.max(1);
     if pixels == 0 {
@@ -182,17 +196,23 @@ fn same_argmax(a: &[f64], b: &[f64], axis: ClassesAxis) -> f64 {
     }
     let start = |pixel: usize| if axis.stride == 1 { pixel * axis.classes } else { pixel };
     let greatest = |values: &[f64], pixel: usize| {
-        (0..axis.classes)
-            .map(|class| values[start(pixel) + class * axis.stride])
-            .enumerate()
-            .fold((0, f64::NEG_INFINITY), |best, (class, v)| if v > best.1 { (class, v) } else { best })
-            .0
+        let scores = (0..axis.classes).map(|class| values[start(pixel) + class * axis.stride]);
+        let mut best = (0, f64::NEG_INFINITY);
+        for (class, score) in scores.enumerate() {
+            if score.is_nan() {
+                return None;
+            }
+            if score > best.1 {
+                best = (class, score);
+            }
+        }
+        Some(best.0)
     };
     (0..pixels).filter(|&pixel| greatest(a, pixel) == greatest(b, pixel)).count() as f64 / pixels as f64
 }
 
 /// 1 − ‖a − b‖ ÷ ‖a‖, at least 0.
-fn closeness(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn closeness(a: &[f64], b: &[f64]) -> f64 {
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let apart = norm(&mut a.iter().zip(b).map(|(a, b)| distance(*a, *b)));
     let length = norm(&mut a.iter().copied().filter(|a| a.is_finite()));
@@ -205,9 +225,14 @@ fn closeness(a: &[f64], b: &[f64]) -> f64 {
     (1.0 - apart / length).max(0.0)
 }
 
-/// |a − b|; two NaN, or the same infinity, are equal.
-fn distance(a: f64, b: f64) -> f64 {
-    if a == b || (a.is_nan() && b.is_nan()) { 0.0 } else { (a - b).abs() }
+/// |a − b|; two NaN, or the same infinity, are equal; NaN and a number are infinitely far apart.
+pub(crate) fn distance(a: f64, b: f64) -> f64 {
+    match (a.is_nan(), b.is_nan()) {
+        (true, true) => 0.0,
+        (false, false) if a == b => 0.0,
+        (false, false) => (a - b).abs(),
+        _ => f64::INFINITY,
+    }
 }
 
 #[cfg(test)]
@@ -220,6 +245,7 @@ mod tests {
         assert_eq!(same_argmax(&[1.0, 0.0, 0.0, 1.0], &[1.0, 1.0, 0.0, 0.0], planes), 0.5);
         let interleaved = ClassesAxis { classes: 2, stride: 1 };
         assert_eq!(same_argmax(&[1.0, 0.0, 0.0, 1.0], &[1.0, 1.0, 0.0, 2.0], interleaved), 1.0);
+        assert_eq!(same_argmax(&[1.0, 0.0], &[f64::NAN, f64::NAN], interleaved), 0.0);
         assert_eq!(closeness(&[3.0, 4.0], &[3.0, 4.0]), 1.0);
         assert_eq!(closeness(&[3.0, 4.0], &[3.0, 3.0]), 0.8);
         assert_eq!(closeness(&[0.0], &[1.0]), 0.0);

@@ -16,6 +16,17 @@
 //! # }
 //! ```
 //!
+//! A camera's own format goes in as it is:
+//!
+//! ```
+//! use farsight::{Frame, PixelFormat, Yuv};
+//!
+//! let (width, height) = (64, 48);
+//! let (luma, chroma) = (vec![16; 64 * 48], vec![128; 64 * 24]);
+//! let format = PixelFormat::Nv12(Yuv::BT601_LIMITED);
+//! assert!(Frame::biplanar(format, width, height, &luma, 64, &chroma, 64).is_ok());
+//! ```
+//!
 //! A pipeline is `Send` but not `Sync`: one a thread. After the first frame of a size, a run allocates
 //! nothing of its own.
 
@@ -37,6 +48,11 @@ pub use raster::{MASK_NODATA, RasterAnswer, RasterProgress};
 pub use times::Times;
 
 pub use farsight_bundle::{Bundle, BundleError, Open};
-pub use farsight_engine::{Canceller, EngineError, Library};
+pub use farsight_engine::{Canceller, EngineError, Library, Model, Session};
 pub use farsight_spec::{ElementType, ModelSpec, Target, Task, TensorInfo};
-pub use farsight_vision::{ClassScore, Detection, Frame, Geometry, PixelFormat};
+#[cfg(feature = "rasters")]
+pub use farsight_vision::{BandMatch, MaskSettings, MaskWriter, Raster, RasterError, RasterInfo, TileError};
+pub use farsight_vision::{
+    ClassScore, DecodeError, Detection, Frame, FrameError, Geometry, PixelFormat, PreprocessError, Yuv,
+    YuvMatrix, YuvRange,
+};

@@ -20,6 +20,11 @@ pub struct Pipeline {
     spec: ModelSpec,
 }
 
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<Pipeline>();
+};
+
 /// What a frame gave. Borrowed from the pipeline until its next run.
 #[derive(Debug, Clone, Copy)]
 pub enum Answer<'a> {
@@ -47,6 +52,7 @@ impl Pipeline {
     /// Opens a bundle that has been read already; it may be dropped afterwards.
     pub fn from_bundle(bundle: &Bundle, options: &Options) -> Result<Self, Error> {
         if !options.any_target {
+            Library::load(options.library.as_deref())?.check(&bundle.target().onnxruntime)?;
             bundle.compatible(&farsight_engine::host_triple(), &farsight_engine::cpu_features())?;
         }
         Self::from_parts(Model::Bytes(bundle.model_bytes()), bundle.spec(), bundle.target(), options)

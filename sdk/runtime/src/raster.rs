@@ -12,7 +12,7 @@ use crate::times::Laps;
 use crate::{Error, Pipeline, Times};
 
 /// Stands in a mask where the raster holds no data.
-pub const MASK_NODATA: u8 = 255;
+pub const MASK_NODATA: u8 = farsight_vision::NOT_SEEN;
 
 /// What a raster gave, beside the rows of its mask.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,15 +73,21 @@ impl RasterStage {
             )));
         }
         let output = output_index(spec, session.outputs())?;
-        let classes = match output_shape(session, output, None)?[..] {
-            [1, classes @ 1..=255, height, width] if [height, width] == window => classes,
+        let classes = match output_shape(session, output)?[..] {
+            [1, classes @ 2..=255, height, width] if [height, width] == window => classes,
             ref shape => {
                 return Err(Error::Contract(format!(
-                    "the output's shape is {shape:?}, the spec needs [1, classes, {}, {}]",
+                    "the output's shape is {shape:?}, a raster's needs scores of 2 to 255 classes: [1, classes, {}, {}]",
                     window[0], window[1]
                 )));
             }
         };
+        if !mask.labels.is_empty() && mask.labels.len() != classes {
+            return Err(Error::Contract(format!(
+                "the spec has {} labels, the model {classes} classes",
+                mask.labels.len()
+            )));
+        }
         Ok(Self {
             normalise: RasterNormalise::new(&input.normalise, bands)?,
             tiling: input.tiling.clone(),
@@ -172,9 +178,9 @@ impl Run {
             blender: Blender::new(plan, stage.classes)?,
             nodata: raster.nodata.or(stage.spec.nodata),
             size: raster.size,
-            nodata_rows: vec![false; height * raster.size[1]],
+            nodata_rows: vec![false; height.min(raster.size[0]) * raster.size[1]],
             nodata_window: vec![false; height * width],
-            window_height: height,
+            window_height: height.min(raster.size[0]),
             scratch: Vec::new(),
             floats: Vec::new(),
             probabilities: vec![0.0; stage.classes * height * width],
@@ -214,6 +220,13 @@ impl Run {
 
     fn blend(&mut self, stage: &RasterStage, window: &Window, session: &Session) -> Result<(), Error> {
         let tensor = floats(session, stage.output, &mut self.floats)?;
+        if tensor.len() != self.probabilities.len() {
+            return Err(Error::Contract(format!(
+                "the model gave {} values for a window, its shape says {}",
+                tensor.len(),
+                self.probabilities.len()
+            )));
+        }
         activate(stage.activation, tensor, stage.classes, &mut self.probabilities);
         Ok(self.blender.add(window, &self.probabilities)?)
     }

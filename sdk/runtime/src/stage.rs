@@ -134,32 +134,33 @@ fn decoder(
             detect.conf = options.conf.unwrap_or(detect.conf);
             detect.iou = options.iou.unwrap_or(detect.iou);
             detect.max_det = options.max_det.unwrap_or(detect.max_det);
-            let found = Vec::with_capacity(detect.max_det);
-            // After NMS the number of rows is known by each run only.
-            let most = (layout == YoloLayout::EndToEnd).then_some(detect.max_det);
-            let shape = output_shape(session, index, most)?;
-            Decoder::Detect(DetectDecoder::new(&detect, layout, &shape, size)?, found)
+            // After NMS the number of rows is known by each run only; the decoder takes any.
+            let shape = match session.outputs()[index].shape[..] {
+                [_, None, Some(columns)] if layout == YoloLayout::EndToEnd => {
+                    vec![1, detect.max_det, columns]
+                }
+                _ => output_shape(session, index)?,
+            };
+            let decoder = DetectDecoder::new(&detect, layout, &shape, size)?;
+            let most = detect.max_det.min(shape.iter().product());
+            Decoder::Detect(decoder, Vec::with_capacity(most))
         }
         Output::Classes(classes) => {
-            let count = output_shape(session, index, None)?.iter().product();
-            Decoder::Classes(ClassesDecoder::new(classes, count)?, Vec::with_capacity(classes.top))
+            let count = output_shape(session, index)?.iter().product();
+            Decoder::Classes(ClassesDecoder::new(classes, count)?, Vec::with_capacity(classes.top.min(count)))
         }
         Output::Mask(mask) => {
-            Decoder::Mask(MaskDecoder::new(mask, &output_shape(session, index, None)?)?, Mask::default())
+            Decoder::Mask(MaskDecoder::new(mask, &output_shape(session, index)?)?, Mask::default())
         }
         Output::Tensors => Decoder::None,
     })
 }
 
-/// An output's shape: as the model declares it; an axis it leaves open is `most`, or what the last run gave.
-pub(crate) fn output_shape(
-    session: &Session,
-    index: usize,
-    most: Option<usize>,
-) -> Result<Vec<usize>, Error> {
+/// An output's shape: as the model declares it; an axis it leaves open is what the last run gave.
+pub(crate) fn output_shape(session: &Session, index: usize) -> Result<Vec<usize>, Error> {
     let declared = &session.outputs()[index];
     let seen = session.output_shape(index).ok();
-    let axis = |(place, axis): (usize, &Option<usize>)| axis.or(most).or_else(|| Some(*seen?.get(place)?));
+    let axis = |(place, axis): (usize, &Option<usize>)| axis.or_else(|| Some(*seen?.get(place)?));
     declared.shape.iter().enumerate().map(axis).collect::<Option<_>>().ok_or_else(|| {
         Error::Contract(format!("the output `{}` has the open shape {:?}", declared.name, declared.shape))
     })

@@ -24,8 +24,16 @@ impl ModelSpec {
     /// Parses and validates a spec; `origin` (a file name, say) stands in every message.
     pub fn parse(text: &str, origin: &str) -> Result<Self, SpecError> {
         let spec: Self = parse(text, origin)?;
-        spec.check().map_err(locate(origin))?;
+        spec.validate(origin)?;
         Ok(spec)
+    }
+
+    /// Whether the values make sense, for a spec that was not read by [`ModelSpec::parse`].
+    ///
+    /// # Errors
+    /// The first key that makes none.
+    pub fn validate(&self, origin: &str) -> Result<(), SpecError> {
+        self.check().map_err(locate(origin))
     }
 
     /// The spec as TOML. What is written parses to the same spec.
@@ -55,8 +63,16 @@ impl Target {
     /// Parses and validates a profile; `origin` (a file name, say) stands in every message.
     pub fn parse(text: &str, origin: &str) -> Result<Self, SpecError> {
         let target: Self = parse(text, origin)?;
-        target.check().map_err(locate(origin))?;
+        target.validate(origin)?;
         Ok(target)
+    }
+
+    /// Whether the values make sense, for a profile that was not read by [`Target::parse`].
+    ///
+    /// # Errors
+    /// The first key that makes none.
+    pub fn validate(&self, origin: &str) -> Result<(), SpecError> {
+        self.check().map_err(locate(origin))
     }
 
     /// The profile as TOML. What is written parses to the same profile.

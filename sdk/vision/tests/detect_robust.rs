@@ -91,6 +91,17 @@ fn tensor(len: usize, picture: usize) -> Vec<f32> {
 }
 
 #[test]
+fn after_nms_any_number_of_rows_is_taken() {
+    let (mut decoder, _) = decoder(YoloLayout::EndToEnd, false);
+    let mut out = Vec::new();
+    for rows in [0, 3, 400] {
+        decoder.decode(&[1.0, 1.0, 9.0, 9.0, 0.9, 0.0].repeat(rows), &GEOMETRY, &mut out).unwrap();
+        assert_eq!(out.len(), rows.min(300));
+    }
+    assert!(decoder.decode(&[0.0; 7], &GEOMETRY, &mut out).is_err());
+}
+
+#[test]
 fn detection_allocates_nothing_after_the_first_picture() {
     for (layout, agnostic) in LAYOUTS.iter().flat_map(|&layout| [(layout, false), (layout, true)]) {
         let (mut decoder, len) = decoder(layout, agnostic);

@@ -123,8 +123,16 @@ fn text(report: &Report) -> String {
     let a = &report.accuracy;
     let _ = writeln!(
         text,
-        "  accuracy   {} {:.4} → {:.4}, drop {:.4} of {:.4} allowed; agreement {:.4}, greatest difference {:.2e} ({} {} samples)",
-        a.metric, a.source, a.compiled, a.drop, a.budget, a.agreement, a.max_abs_error, a.samples, a.data
+        "  accuracy   {} {:.4} → {:.4}, drop {:.4} of {:.4} allowed; agreement {:.4}, greatest difference {} ({} {} samples)",
+        a.metric,
+        a.source,
+        a.compiled,
+        a.drop,
+        a.budget,
+        a.agreement,
+        a.max_abs_error.map_or_else(|| "not measured".to_owned(), |error| format!("{error:.2e}")),
+        a.samples,
+        a.data
     );
     if let Some(l) = &report.latency {
         let _ = writeln!(

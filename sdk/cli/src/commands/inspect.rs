@@ -63,7 +63,7 @@ fn model(path: &Path, target: Option<&Target>, context: &Context) -> Result<Valu
         let domain = if node.in_default_domain() { String::new() } else { format!("{}:", node.domain()) };
         *operators.entry(format!("{domain}{}", node.op_type())).or_default() += 1;
     }
-    let parameters: i64 = graph.initializer.iter().map(|tensor| tensor.dims.iter().product::<i64>()).sum();
+    let parameters: usize = graph.initializer.iter().filter_map(|tensor| tensor.count().ok()).sum();
     let opset = source.document.opset("");
     Ok(json!({
         "kind": "onnx",

@@ -39,7 +39,7 @@ fn forget_the_file(mut spec: ModelSpec) -> ModelSpec {
     match &mut spec.output {
         Output::Yolo(output) | Output::Yolox(output) => (output.tensor, output.layout) = (None, None),
         Output::Classes(output) => output.tensor = None,
-        Output::Mask(output) => output.tensor = None,
+        Output::Mask(output) => (output.tensor, output.layout) = (None, None),
         Output::Tensors => {}
     }
     if let Input::Frame(frame) = &mut spec.input {

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     if let Some(folder) = &arguments.save {
         std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, error))?;
     }
-    let names = SaveNames::new(arguments.save.as_deref(), &files)?;
+    let names = SaveNames::new(arguments.save.as_deref(), &files, pipeline.session().outputs().len())?;
     let mut failed = 0;
     for (index, file) in files.iter().enumerate() {
         match one(&mut pipeline, file, &names.of(index)) {
@@ -147,41 +147,44 @@ fn mask_labels(pipeline: &Pipeline, pixels: &[u64], pixel_area: Option<f64>) -> 
 /// Where the results of each input go: `DIR/STEM`, with a number where two inputs share a stem.
 struct SaveNames(Vec<Option<PathBuf>>);
 
-/// What is put behind a stem; `.0.npy` stands for all numbers.
-const SUFFIXES: [&str; 4] = [".png", ".mask.png", ".mask.tif", ".0.npy"];
-
 impl SaveNames {
+    /// `outputs` is the number of tensors that a model without a decoder gives.
+    ///
     /// # Errors
     /// If a result would take the place of an input.
-    fn new(folder: Option<&Path>, files: &[PathBuf]) -> Result<Self, Failure> {
+    fn new(folder: Option<&Path>, files: &[PathBuf], outputs: usize) -> Result<Self, Failure> {
         let Some(folder) = folder else { return Ok(Self(vec![None; files.len()])) };
+        let suffixes: Vec<String> = [".png", ".mask.png", ".mask.tif"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain((0..outputs).map(|index| format!(".{index}.npy")))
+            .collect();
+        let results =
+            |stem: &Path| -> Vec<PathBuf> { suffixes.iter().map(|s| with_suffix(stem, s)).collect() };
         let mut taken = std::collections::HashSet::new();
         let mut stems = Vec::new();
         for file in files {
-            let stem = file.file_stem().unwrap_or_default();
-            let mut numbered = stem.to_owned();
+            let name = file.file_stem().unwrap_or_default();
+            let mut stem = folder.join(name);
             let mut number = 1;
-            while !taken.insert(numbered.clone()) {
+            while results(&stem).iter().any(|result| taken.contains(result)) {
                 number += 1;
-                numbered = stem.to_owned();
+                let mut numbered = name.to_owned();
                 numbered.push(format!("-{number}"));
+                stem = folder.join(numbered);
             }
-            stems.push(Some(folder.join(numbered)));
+            taken.extend(results(&stem));
+            stems.push(Some(stem));
         }
         let inputs: std::collections::HashSet<PathBuf> =
             files.iter().filter_map(|file| file.canonicalize().ok()).collect();
-        for stem in stems.iter().flatten() {
-            for suffix in SUFFIXES {
-                let result = with_suffix(stem, suffix);
-                if result.canonicalize().is_ok_and(|result| inputs.contains(&result)) {
-                    return Err(Failure::usage(format!(
-                        "{}: this input would be overwritten by a result; give another folder with --save",
-                        result.display()
-                    )));
-                }
-            }
+        match taken.iter().find(|result| result.canonicalize().is_ok_and(|result| inputs.contains(&result))) {
+            Some(result) => Err(Failure::usage(format!(
+                "{}: this input would be overwritten by a result; give another folder with --save",
+                result.display()
+            ))),
+            None => Ok(Self(stems)),
         }
-        Ok(Self(stems))
     }
 
     fn of(&self, index: usize) -> Option<PathBuf> {
@@ -259,18 +262,19 @@ mod tests {
 
     #[test]
     fn inputs_of_the_same_name_do_not_overwrite_each_other() {
-        let files: Vec<PathBuf> = ["a/x.jpg", "b/x.png", "c/x-2.jpg", "d/y.v2.jpg"].map(PathBuf::from).into();
-        let names = SaveNames::new(Some(Path::new("out")), &files).unwrap();
-        let found: Vec<PathBuf> = (0..4).filter_map(|index| names.of(index)).collect();
-        assert_eq!(found, ["out/x", "out/x-2", "out/x-2-2", "out/y.v2"].map(PathBuf::from));
-        assert_eq!(with_suffix(&found[3], ".png"), PathBuf::from("out/y.v2.png"));
+        let files: Vec<PathBuf> =
+            ["a/x.jpg", "b/x.png", "c/x-2.jpg", "d/x.mask.png", "e/y.v2.jpg"].map(PathBuf::from).into();
+        let names = SaveNames::new(Some(Path::new("out")), &files, 1).unwrap();
+        let found: Vec<PathBuf> = (0..5).filter_map(|index| names.of(index)).collect();
+        assert_eq!(found, ["out/x", "out/x-2", "out/x-2-2", "out/x.mask-2", "out/y.v2"].map(PathBuf::from));
+        assert_eq!(with_suffix(&found[4], ".png"), PathBuf::from("out/y.v2.png"));
     }
     #[test]
     fn a_result_never_takes_the_place_of_an_input() {
         let folder = tempfile::tempdir().unwrap();
         let picture = folder.path().join("x.png");
         std::fs::write(&picture, "").unwrap();
-        assert!(SaveNames::new(Some(folder.path()), &[picture.clone()]).is_err());
-        assert!(SaveNames::new(None, &[picture]).is_ok());
+        assert!(SaveNames::new(Some(folder.path()), std::slice::from_ref(&picture), 0).is_err());
+        assert!(SaveNames::new(None, &[picture], 0).is_ok());
     }
 }

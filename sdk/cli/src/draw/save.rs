@@ -1,9 +1,9 @@
 //! Writes a picture to a file: all of it or nothing.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use farsight_compiler::write_atomically;
 use farsight_vision::Picture;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
@@ -60,23 +60,6 @@ fn encode(picture: &Picture, path: &Path) -> Result<Vec<u8>> {
             path.display()
         ),
     }
-}
-
-fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".farsight-").suffix(".part");
-    #[cfg(unix)]
-    {
-        // Temporary files are private; a picture is as public as the umask says.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -129,9 +129,12 @@ impl DetectDecoder {
     /// `geometry` is what pre-processing of that picture returned.
     ///
     /// # Errors
-    /// If the tensor is not as long as its shape says.
+    /// If the tensor is not as long as its shape says; after NMS ([`YoloLayout::EndToEnd`]) any number of rows
+    /// is taken.
     pub fn decode(&mut self, tensor: &[f32], geometry: &Geometry, out: &mut Vec<Detection>) -> Result<()> {
-        check_len(tensor.len(), self.axes[0] * self.axes[1])?;
+        if self.layout != YoloLayout::EndToEnd || !tensor.len().is_multiple_of(self.axes[1]) {
+            check_len(tensor.len(), self.axes[0] * self.axes[1])?;
+        }
         out.clear();
         if self.layout == YoloLayout::EndToEnd {
             rows::gather_end_to_end(tensor, self.conf, self.max_det, out);

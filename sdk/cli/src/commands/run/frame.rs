@@ -23,6 +23,9 @@ pub(super) fn run(pipeline: &mut Pipeline, file: &Path, stem: Option<&Path>) -> 
             }
         }
         Found::Classes(list) => {
+            if stem.is_some() {
+                log::warn!("{}: classes are not drawn; --save writes nothing for them", file.display());
+            }
             entry.insert("classes".to_owned(), list);
         }
         Found::Mask(mask, mut labels) => {
