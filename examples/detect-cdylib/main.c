@@ -51,7 +51,7 @@ int main(int count, char **arguments) {
     if (status == DETECT_OK) {
         for (size_t i = 0; i < found && i < MAX_BOXES; i++) {
             detect_box box = boxes[i];
-            printf("%u %.6f %.4f %.4f %.4f %.4f\n", box.class_, box.score, box.x1, box.y1, box.x2, box.y2);
+            printf("%u %.4f %.4f %.4f %.4f %.4f\n", box.class_, box.score, box.x1, box.y1, box.x2, box.y2);
         }
     } else {
         fail("run");

@@ -291,8 +291,9 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "100,000 axes",
             changed(|json| {
-                json["models"][0]["inputs"] =
-                    json!([{ "name": "", "type": "f32", "shape": vec![1; 100_000], "x": 1 }])
+                let mut shape = vec![json!(1); 100_000];
+                shape.push(json!("wide"));
+                json["models"][0]["inputs"] = json!([{ "name": "", "type": "f32", "shape": shape }])
             }),
             "manifest",
         ),

@@ -96,6 +96,7 @@ fn labels_of_the_spec_have_a_file_of_their_own() {
             label_offset: 1,
         })
     };
+    contents.spec = farsight_spec::ModelSpec::find("imagenet").unwrap();
     contents.spec.output = classes(&contents.labels);
     write(&path, &contents).unwrap();
     let bundle = Bundle::open(&path, Open::Memory).unwrap();

@@ -36,7 +36,7 @@ pub enum CompileError {
         unknown: UnknownFields,
     },
     /// The source model is another kind of file.
-    #[error("{}: this is no ONNX model, it looks like {found}. Give the .onnx file that the exporter wrote", path.display())]
+    #[error("{}: this is not an ONNX model, it looks like {found}. Give the .onnx file that the exporter wrote", path.display())]
     NotOnnx {
         /// The file.
         path: PathBuf,
