@@ -80,7 +80,7 @@ fn resolve_frame(
     metadata: Option<&Metadata>,
 ) -> Result<[usize; 4], CompileError> {
     let axes = four_axes(tensor)?;
-    let channels = if frame.channels == farsight_spec::Channels::Gray { 1 } else { 3 };
+    let channels = frame.channels.count();
     let layout = decide_layout(frame.layout, axes, channels, tensor)?;
     let [h, w] = match layout {
         Layout::Nchw => [axes[2], axes[3]],
@@ -103,7 +103,7 @@ fn four_axes(tensor: &TensorInfo) -> Result<[Option<usize>; 4], CompileError> {
         CompileError::Unresolved(format!(
             "the input `{}` has shape {}; a picture needs four axes. Use --spec tensors",
             tensor.name,
-            shape_text(&tensor.shape)
+            tensor.shape_text()
         ))
     })?;
     match axes[0] {
@@ -136,7 +136,7 @@ fn decide_layout(
                 return Err(CompileError::Unresolved(format!(
                     "the input `{}` has shape {}; the spec's {channels} channels are on no axis",
                     tensor.name,
-                    shape_text(&tensor.shape)
+                    tensor.shape_text()
                 )));
             }
         },
@@ -145,14 +145,14 @@ fn decide_layout(
         (Some(given), Some(found)) if given != found => Err(CompileError::Unresolved(format!(
             "the spec says layout {given:?}, the input `{}` has shape {}",
             tensor.name,
-            shape_text(&tensor.shape)
+            tensor.shape_text()
         ))),
         (Some(layout), _) | (None, Some(layout)) => Ok(layout),
         (None, None) => Err(CompileError::Unresolved(format!(
             "the input `{}` has shape {}: [1, C, H, W] and [1, H, W, C] both fit. \
              Say which with input.layout in a spec file",
             tensor.name,
-            shape_text(&tensor.shape)
+            tensor.shape_text()
         ))),
     }
 }
@@ -168,14 +168,14 @@ fn decide_side(
         (Some(axis), Some(spec), _) if axis != spec => Err(CompileError::Unresolved(format!(
             "the spec says {what} {spec}, the input `{}` has shape {}",
             tensor.name,
-            shape_text(&tensor.shape)
+            tensor.shape_text()
         ))),
         (Some(side), _, _) | (None, _, Some(side)) => Ok(side),
         (None, _, None) => Err(CompileError::Unresolved(format!(
             "the input `{}` has shape {}: its {what} is open and nothing else names it. \
              Give input.size = [height, width] in a spec file",
             tensor.name,
-            shape_text(&tensor.shape)
+            tensor.shape_text()
         ))),
     }
 }
@@ -193,7 +193,7 @@ fn resolve_raster(raster: &mut RasterInput, tensor: &TensorInfo) -> Result<[usiz
         return Err(CompileError::Unresolved(format!(
             "the spec names {bands} bands, the input `{}` has shape {}; expected [1, {bands}, H, W]",
             tensor.name,
-            shape_text(&tensor.shape)
+            tensor.shape_text()
         )));
     }
     let window = raster.tiling.window;
@@ -297,7 +297,7 @@ fn refuse_other_tasks(
         Some(output) if outputs.len() == 2 => refuse(format!(
             "the output `{}` {} looks like the mask prototypes of a segmentation model",
             output.name,
-            shape_text(&output.shape)
+            output.shape_text()
         )),
         _ => Ok(()),
     }
@@ -315,7 +315,7 @@ fn resolve_classes(
             CompileError::Unresolved(format!(
                 "the output `{}` has shape {}; a classifier's is [1, classes]",
                 tensor.name,
-                shape_text(&tensor.shape)
+                tensor.shape_text()
             ))
         })?;
     classes.tensor = Some(tensor.name.clone());
@@ -349,7 +349,7 @@ fn resolve_mask(
         _ => Err(CompileError::Unresolved(format!(
             "the output `{}` has shape {}; a mask's is [1, C, H, W], [1, H, W, C] or [1, H, W]",
             tensor.name,
-            shape_text(&tensor.shape)
+            tensor.shape_text()
         ))),
     }
 }
@@ -383,7 +383,7 @@ fn only_output<'a>(name: Option<&str>, outputs: &'a [TensorInfo]) -> Result<&'a 
         (None, [output]) => Ok(output),
         (None, _) => {
             let list: Vec<String> =
-                outputs.iter().map(|o| format!("`{}` {}", o.name, shape_text(&o.shape))).collect();
+                outputs.iter().map(|o| format!("`{}` {}", o.name, o.shape_text())).collect();
             Err(CompileError::Unresolved(format!(
                 "the model has {} outputs and nothing says which one is read: {}. \
                  Name it with output.tensor in a spec file",
@@ -456,13 +456,6 @@ fn resolve_labels(spec: &mut ModelSpec, classes: Classes, said: &Said) -> Result
         Output::Tensors => {}
     }
     Ok(())
-}
-
-/// A shape as people write it: `[1, 3, ?, ?]`.
-pub(crate) fn shape_text(shape: &[Option<usize>]) -> String {
-    let axes: Vec<String> =
-        shape.iter().map(|axis| axis.map_or_else(|| "?".to_owned(), |length| length.to_string())).collect();
-    format!("[{}]", axes.join(", "))
 }
 
 #[cfg(test)]
@@ -587,18 +580,19 @@ mod tests {
 
     #[test]
     fn the_classes_of_a_mask_are_where_the_labels_or_the_input_say() {
-        // (input, output, labels, layout)
-        let cases: [(&[i64], &[i64], usize, Option<Layout>); 5] = [
-            (&[1, 3, 512, 512], &[1, 150, 128, 128], 0, Some(Layout::Nchw)),
-            (&[1, 3, 64, 64], &[1, 80, 48, 64], 0, Some(Layout::Nchw)),
-            (&[1, 3, 64, 64], &[1, 64, 64, 21], 21, Some(Layout::Nhwc)),
-            (&[1, 64, 64, 3], &[1, 64, 64, 21], 0, Some(Layout::Nhwc)),
-            (&[1, 64, 64, 3], &[1, 1, 64, 64], 21, None),
+        // input, output, labels, layout
+        type Case = ([i64; 4], [i64; 4], usize, Option<Layout>);
+        let cases: [Case; 5] = [
+            ([1, 3, 512, 512], [1, 150, 128, 128], 0, Some(Layout::Nchw)),
+            ([1, 3, 64, 64], [1, 80, 48, 64], 0, Some(Layout::Nchw)),
+            ([1, 3, 64, 64], [1, 64, 64, 21], 21, Some(Layout::Nhwc)),
+            ([1, 64, 64, 3], [1, 64, 64, 21], 0, Some(Layout::Nhwc)),
+            ([1, 64, 64, 3], [1, 1, 64, 64], 21, None),
         ];
         for (input, output, labels, expected) in cases {
             let names: Vec<String> = (0..labels).map(|index| index.to_string()).collect();
             let said = Said { labels: (labels > 0).then_some(names), ..Said::default() };
-            let spec = resolve("deeplab", input, &[output], &said).unwrap();
+            let spec = resolve("deeplab", &input, &[&output], &said).unwrap();
             let Output::Mask(mask) = &spec.output else { panic!() };
             assert_eq!(mask.layout, expected, "{output:?}");
         }

@@ -159,7 +159,7 @@ impl Session {
                 .zip(shape)
                 .all(|(fixed, &length)| fixed.is_none_or(|fixed| fixed == length));
         if !fits {
-            let reason = format!("the model takes {}", shape_text(&input.shape));
+            let reason = format!("the model takes {}", input.shape_text());
             return Err(shape_error(Port::Input, i, input, shape, reason));
         }
         self.bind_input(i, shape)
@@ -380,13 +380,4 @@ fn wrong_element<T: Element>(tensor: &TensorInfo, port: Port, i: usize) -> Engin
 
 fn shape_error(port: Port, i: usize, tensor: &TensorInfo, shape: &[usize], reason: String) -> EngineError {
     EngineError::Shape { tensor: label(port, i, tensor), shape: shape.to_vec(), reason }
-}
-
-/// `[1, 3, ?, ?]`
-fn shape_text(shape: &[Option<usize>]) -> String {
-    let lengths: Vec<_> = shape
-        .iter()
-        .map(|length| length.map_or_else(|| "?".to_owned(), |length| length.to_string()))
-        .collect();
-    format!("[{}]", lengths.join(", "))
 }

@@ -70,7 +70,7 @@ impl FrameStage {
 pub(crate) fn input_shape(spec: &ModelSpec) -> Option<[usize; 4]> {
     match &spec.input {
         Input::Frame(input) => {
-            let channels = if input.channels == farsight_spec::Channels::Gray { 1 } else { 3 };
+            let channels = input.channels.count();
             let [height, width] = input.size?;
             Some(match input.layout? {
                 Layout::Nchw => [1, channels, height, width],

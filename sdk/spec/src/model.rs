@@ -132,6 +132,13 @@ pub enum Channels {
     Gray,
 }
 
+impl Channels {
+    /// How many there are.
+    pub fn count(self) -> usize {
+        if self == Self::Gray { 1 } else { 3 }
+    }
+}
+
 /// How a frame gets to the model's size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "kebab-case")]

@@ -44,3 +44,27 @@ pub struct TensorInfo {
     /// Its axes; `None` where the length is not fixed.
     pub shape: Vec<Option<usize>>,
 }
+
+impl TensorInfo {
+    /// The shape as people write it: `[1, 3, ?, ?]`.
+    pub fn shape_text(&self) -> String {
+        let axes: Vec<String> = self
+            .shape
+            .iter()
+            .map(|axis| axis.map_or_else(|| "?".to_owned(), |length| length.to_string()))
+            .collect();
+        format!("[{}]", axes.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_axis_is_a_question_mark() {
+        let shape = vec![Some(1), Some(3), None];
+        let tensor = TensorInfo { name: "x".to_owned(), element: ElementType::F32, shape };
+        assert_eq!(tensor.shape_text(), "[1, 3, ?]");
+    }
+}

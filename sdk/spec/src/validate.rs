@@ -154,7 +154,7 @@ fn check_variant(spec: &ModelSpec, variant: &crate::Variant) -> Check {
 
 fn check_frame(input: &FrameInput) -> Check {
     check_size("input.size", input.size)?;
-    let channels = if input.channels == crate::Channels::Gray { 1 } else { 3 };
+    let channels = input.channels.count();
     check_normalise(&input.normalise, channels)?;
     match input.resize {
         Resize::CenterCrop { crop_fraction, .. } if !(crop_fraction > 0.0 && crop_fraction <= 1.0) => {

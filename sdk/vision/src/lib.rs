@@ -31,5 +31,6 @@ pub use raster::{
     RasterNormalise, nodata_mask,
 };
 pub use tiles::{
-    Blender, FinishedRow, TileError, TilePlan, Window, argmax_row, read_padded_window, source_index,
+    Blender, FinishedRow, TileError, TilePlan, Window, activate_planes, argmax_row, read_padded_window,
+    source_index,
 };

@@ -3,15 +3,18 @@
 //! - [`TilePlan`]: which windows, in row-major order, with starts that may lie outside the grid.
 //! - [`read_padded_window`]: fills a window that reaches outside by reflection.
 //! - [`Blender`]: adds up the windows' probabilities and hands out rows as soon as they are final.
+//! - [`activate_planes`]: from raw values to probabilities.
 //! - [`argmax_row`]: the class of each pixel of such a row.
 //!
 //! Window starts and weights are named after the reference they equal (`farsight_spec::Blend`).
 
+mod activate;
 mod blend;
 mod padding;
 mod plan;
 mod tukey;
 
+pub use activate::activate_planes;
 pub use blend::{Blender, FinishedRow, argmax_row};
 pub use padding::{read_padded_window, source_index};
 pub use plan::{TilePlan, Window};

@@ -27,12 +27,12 @@ pub(super) fn run(pipeline: &mut Pipeline, file: &Path, save: Option<&Path>) -> 
         return Err(Failure::new(
             "wrong-input",
             format!(
-                "the tensor is {:?} {:?}, the model's input `{}` is {:?} [{}]",
+                "the tensor is {:?} {:?}, the model's input `{}` is {:?} {}",
                 tensor.element,
                 tensor.shape,
                 info.name,
                 info.element,
-                axes(&info.shape)
+                info.shape_text()
             ),
         ));
     }
@@ -65,11 +65,4 @@ fn outputs(pipeline: &Pipeline, save: Option<&Path>) -> Result<Value, Failure> {
         list.push(json!({"name": info.name, "type": info.element, "shape": shape, "file": file.as_deref().map(super::name)}));
     }
     Ok(list.into())
-}
-
-/// The axes of a shape as people write them: `1, 3, ?, ?`.
-fn axes(shape: &[Option<usize>]) -> String {
-    let axes: Vec<String> =
-        shape.iter().map(|axis| axis.map_or_else(|| "?".to_owned(), |length| length.to_string())).collect();
-    axes.join(", ")
 }
