@@ -114,7 +114,7 @@ fn wrong_models() {
         &file(&folder, "text.onnx", b"this is not a model\n"),
         &["text.onnx", "not an ONNX model", "text"],
     );
-    compile(&file(&folder, "empty.onnx", b""), &["empty.onnx", "0 bytes"]);
+    compile(&file(&folder, "empty.onnx", b""), &["empty.onnx", "an empty file"]);
     compile(&folder.join("missing.onnx"), &["missing.onnx", "No such file"]);
     let whole = fs::read(models::detector()).unwrap();
     compile(&file(&folder, "cut.onnx", &whole[..whole.len() / 2]), &["cut.onnx"]);

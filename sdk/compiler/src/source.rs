@@ -181,9 +181,8 @@ fn read_whole(path: &Path) -> Result<Document, CompileError> {
 /// A file that is something else altogether is called by its name.
 fn explain(path: &Path, error: DocumentError) -> CompileError {
     match sniff(path) {
-        Ok(FileKind::Onnx | FileKind::Unknown) => error.into(),
+        Ok(FileKind::Onnx | FileKind::Unknown) | Err(_) => error.into(),
         Ok(found) => CompileError::NotOnnx { path: path.to_owned(), found },
-        Err(error) => error.into(),
     }
 }
 
