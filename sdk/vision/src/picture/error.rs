@@ -53,7 +53,7 @@ pub enum PictureError {
     /// The decoder met something that breaks the format.
     #[error("{}: is damaged: {reason}, expected a sound {format} file. Copy or export it again", path.display())]
     Corrupt { path: PathBuf, format: &'static str, reason: String },
-    /// The format is known, this flavour of it has no 8-bit colours or is not implemented.
+    /// The format is known, this flavour of it has no 8-bit colours or cannot be read.
     #[error(
         "{}: is a {format} of a kind that cannot be shown as 8-bit colours: {reason}. Convert it to 8-bit RGB, or \
          run it as a raster if its samples are measurements",
