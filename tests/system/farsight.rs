@@ -74,7 +74,7 @@ fn wait(mut command: Command) -> Answer {
 /// Waits for a child: its exit status (`None` after a signal) and the most memory it held.
 ///
 /// `std` waits, too, but does not tell the memory.
-#[allow(unsafe_code)]
+#[allow(unsafe_code)] // wait4 is a C call
 fn reap(child: Child) -> (Option<i32>, f64) {
     let pid = libc::pid_t::try_from(child.id()).unwrap();
     let mut status = 0;

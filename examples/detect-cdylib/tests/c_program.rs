@@ -1,5 +1,5 @@
 //! The C program, built with the machine's own compiler: boxes on the right pixels, and errors as status and text.
-#![allow(missing_docs)]
+#![allow(missing_docs)] // a test program has no users to tell
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -4,7 +4,7 @@
 //! over protox 0.9.1, with `Config::bytes(["."])` (so that weights stay slices of the file's buffer) and
 //! `disable_comments(["."])`, and `boxed` for the fields t, g, tp and sparse_tensor of AttributeProto (so that an
 //! attribute takes a fifth of the memory). What each field means is told in that proto.
-#![allow(missing_docs, unreachable_pub, clippy::all)]
+#![allow(missing_docs, unreachable_pub, clippy::all)] // generated
 
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AttributeProto {
