@@ -9,9 +9,9 @@ use farsight_bundle::{Contents, Digest};
 use farsight_engine::{Library, Model, evaluate};
 use farsight_graph::Document;
 use farsight_graph::onnx::TensorProto;
-use farsight_graph::onnx::tensor_proto::DataType;
-use farsight_spec::{ElementType, ModelSpec, Precision, Provider, Recipe, Target};
+use farsight_spec::{ModelSpec, Precision, Provider, Recipe, Target};
 
+use crate::element::data_type;
 use crate::passes::{CutSettings, FoldSettings, Fp16Settings, PassError, cut, dead, fold, fp16_weights};
 use crate::report::{Accuracy, PassEntry};
 use crate::self_test::make_self_test;
@@ -263,23 +263,6 @@ fn constants(library: &'static Library, model: &[u8]) -> Result<Vec<TensorProto>
             ..TensorProto::default()
         })
         .collect())
-}
-
-fn data_type(element: ElementType) -> DataType {
-    match element {
-        ElementType::F16 => DataType::Float16,
-        ElementType::F32 => DataType::Float,
-        ElementType::F64 => DataType::Double,
-        ElementType::I8 => DataType::Int8,
-        ElementType::I16 => DataType::Int16,
-        ElementType::I32 => DataType::Int32,
-        ElementType::I64 => DataType::Int64,
-        ElementType::U8 => DataType::Uint8,
-        ElementType::U16 => DataType::Uint16,
-        ElementType::U32 => DataType::Uint32,
-        ElementType::U64 => DataType::Uint64,
-        ElementType::Bool => DataType::Bool,
-    }
 }
 
 /// The target to verify with: its own where it runs here, else this machine's CPU.

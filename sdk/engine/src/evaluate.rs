@@ -2,15 +2,15 @@
 
 use farsight_spec::{Optimization, TensorInfo};
 
+use crate::session::signature;
 use crate::{EngineError, Library, Model, Result, Session, Settings};
 
-/// Inputs and outputs of a model.
+/// Inputs and outputs of a model. No buffers are made: every value of a model may be an output.
 ///
 /// # Errors
 /// As for [`Session::open`].
 pub fn describe(library: &'static Library, model: &[u8]) -> Result<(Vec<TensorInfo>, Vec<TensorInfo>)> {
-    let session = Session::open(library, Model::Bytes(model), &plain())?;
-    Ok((session.inputs().to_vec(), session.outputs().to_vec()))
+    signature(library, Model::Bytes(model), &plain())
 }
 
 /// Runs a model that has no inputs once, on the CPU and without optimization, and returns its outputs: the

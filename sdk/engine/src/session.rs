@@ -74,15 +74,7 @@ impl Session {
         threads: usize,
     ) -> Result<Self> {
         let unreadable = |reason: String| EngineError::Model { model: model.to_string(), reason };
-        let environment = library.environment();
-        let graph = match model {
-            Model::Bytes([]) => Err("it is empty".to_owned()),
-            Model::Bytes(bytes) => Graph::from_bytes(environment, builder, bytes),
-            Model::File(path) => {
-                check_model_file(path).and_then(|()| Graph::from_file(environment, builder, path))
-            }
-        }
-        .map_err(unreadable)?;
+        let graph = graph(library, model, builder)?;
         let (input_names, inputs) = tensors(&graph, Port::Input, model)?;
         let (output_names, outputs) = tensors(&graph, Port::Output, model)?;
         let elements = outputs.iter().map(|output| output.element);
@@ -278,6 +270,29 @@ impl Session {
     pub(crate) fn end_profiling(&mut self) -> std::result::Result<String, String> {
         self.graph.end_profiling()
     }
+}
+
+fn graph(library: &'static Library, model: Model<'_>, builder: &SessionBuilder) -> Result<Graph> {
+    let environment = library.environment();
+    match model {
+        Model::Bytes([]) => Err("it is empty".to_owned()),
+        Model::Bytes(bytes) => Graph::from_bytes(environment, builder, bytes),
+        Model::File(path) => {
+            check_model_file(path).and_then(|()| Graph::from_file(environment, builder, path))
+        }
+    }
+    .map_err(|reason| EngineError::Model { model: model.to_string(), reason })
+}
+
+/// What a model's inputs and outputs are, without making buffers for them.
+pub(crate) fn signature(
+    library: &'static Library,
+    model: Model<'_>,
+    settings: &Settings,
+) -> Result<(Vec<TensorInfo>, Vec<TensorInfo>)> {
+    let (builder, _) = builder(library, settings)?;
+    let graph = graph(library, model, &builder)?;
+    Ok((tensors(&graph, Port::Input, model)?.1, tensors(&graph, Port::Output, model)?.1))
 }
 
 /// Session options for these settings, and what became of the providers.

@@ -4,8 +4,9 @@
 //! stay slices of the buffer that was read. The methods beside them are typed access:
 //!
 //! - [`Document`]: reading (with external data), writing, metadata, opsets, [`Document::check`];
-//! - [`onnx::GraphProto`]: inputs, initializers, [`Links`] from value to maker and readers, renaming, a walk
-//!   into subgraphs; [`Names`] for names that clash with none;
+//! - [`onnx::GraphProto`]: inputs, initializers, [`Links`] from value to maker and readers, walks up and down,
+//!   renaming, a visit
+//!   of subgraphs; [`Names`] for names that clash with none;
 //! - [`onnx::NodeProto`]: attributes as [`Attribute`] values, subgraphs;
 //! - [`onnx::TensorProto`]: values by [`Element`] type; [`onnx::ValueInfoProto`]: type and shape as [`Dim`]s;
 //! - [`Facts`]: types and shapes, also those that only a session knows. The graph knows no session.
@@ -24,6 +25,7 @@ mod tensor;
 #[cfg(test)]
 mod testing;
 mod value;
+mod walk;
 mod wire;
 
 pub use check::CheckError;
