@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use farsight::EngineError;
 use farsight_bundle::BundleError;
 use farsight_compiler::CompileError;
+use farsight_compiler::npy::NpyError;
 use farsight_spec::SpecError;
 
 /// Why a command failed.
@@ -56,6 +57,12 @@ impl From<farsight::Error> for Failure {
 
 impl From<CompileError> for Failure {
     fn from(error: CompileError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+impl From<NpyError> for Failure {
+    fn from(error: NpyError) -> Self {
         Self::new(error.kind(), error)
     }
 }

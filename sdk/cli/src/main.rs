@@ -7,7 +7,6 @@ mod draw;
 mod failure;
 mod inputs;
 mod logger;
-mod npy;
 mod output;
 mod progress;
 

@@ -69,6 +69,12 @@ pub enum CompileError {
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A tensor file.
+    #[error(transparent)]
+    Npy(#[from] crate::npy::NpyError),
+    /// Inputs for calibration or verification are missing or useless.
+    #[error("{0}")]
+    Inputs(String),
     /// The bundle.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -130,6 +136,8 @@ impl CompileError {
             Self::Engine(error) => error.kind(),
             Self::Pipeline(error) => error.kind(),
             Self::Data(_) => "data",
+            Self::Npy(error) => error.kind(),
+            Self::Inputs(_) => "data",
             Self::Bundle(error) => error.kind(),
             Self::TooMuchLost { .. } => "accuracy",
             Self::Slower { .. } => "slower",

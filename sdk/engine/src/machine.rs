@@ -26,6 +26,8 @@ fn detected() -> Vec<(&'static str, bool)> {
         ("avx512f", has!("avx512f")),
         ("avx512bw", has!("avx512bw")),
         ("avx512vnni", has!("avx512vnni")),
+        // Either form multiplies bytes without saturating: what int8 weights of full range count on.
+        ("vnni", has!("avxvnni") || has!("avx512vnni")),
         ("avx512bf16", has!("avx512bf16")),
         ("avx512fp16", has!("avx512fp16")),
     ]

@@ -17,7 +17,7 @@ pub struct Pipeline {
     pub(crate) session: Session,
     pub(crate) stage: Stage,
     pub(crate) times: Times,
-    spec: ModelSpec,
+    pub(crate) spec: ModelSpec,
 }
 
 const _: fn() = || {

@@ -154,6 +154,41 @@ impl Pipeline {
     }
 }
 
+impl Pipeline {
+    /// Runs at most `most` windows of a raster, spread over it, and calls `visit` after each: the session holds the
+    /// window's raw outputs then. For calibration; a mask is made by [`Pipeline::run_raster`]. Returns how many
+    /// windows were run.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run_raster`], and what `visit` says.
+    pub fn visit_windows(
+        &mut self,
+        raster: &mut Raster,
+        most: usize,
+        visit: &mut dyn FnMut(&Session) -> Result<(), Error>,
+    ) -> Result<usize, Error> {
+        let Self { session, stage, spec, .. } = self;
+        let Stage::Raster(stage) = stage else {
+            let takes = if matches!(spec.input, Input::Tensors) { "tensors" } else { "frames" };
+            return Err(Error::WrongInput { takes, given: "a raster" });
+        };
+        let choice = raster.choose_bands(&stage.spec.bands)?;
+        let plan = TilePlan::new(raster.info().size, stage.window, stage.tiling.overlap, stage.tiling.blend)?;
+        let mut scratch = Vec::new();
+        let count = most.min(plan.len());
+        let chosen = |index: usize| (index * count) / plan.len() != ((index + 1) * count) / plan.len();
+        for window in plan.windows().filter(|window| chosen(window.index)) {
+            let tensor = session.input_mut::<f32>(0)?;
+            raster.read_padded(&window, &choice.bands, &mut scratch, tensor)?;
+            stage.normalise.run(tensor);
+            nan_to_mean(tensor);
+            session.run()?;
+            visit(session)?;
+        }
+        Ok(count)
+    }
+}
+
 /// The buffers of one raster's run.
 struct Run {
     blender: Blender,

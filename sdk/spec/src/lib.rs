@@ -26,6 +26,6 @@ pub use model::{
     MaskOutput, ModelSpec, Normalise, Output, RasterInput, Resize, Source, Task, Tiling, Variant, When,
     YoloLayout,
 };
-pub use recipe::{Precision, Recipe};
-pub use target::{Memory, Optimization, OrtBuild, PrecisionRules, Provider, SessionRules, Target};
+pub use recipe::{Precision, Ranges, Recipe};
+pub use target::{ActivationType, Memory, Optimization, OrtBuild, PrecisionRules, Provider, SessionRules, Target};
 pub use tensor::{ElementType, TensorInfo};

@@ -231,6 +231,8 @@ fn check_classes(output: &ClassesOutput) -> Check {
 
 fn check_recipe(recipe: &Recipe, prefix: &str) -> Check {
     check_share(&format!("{prefix}max_drop"), recipe.max_drop)?;
+    check_share(&format!("{prefix}max_disagreement"), recipe.max_disagreement)?;
+    check_count(&format!("{prefix}calibration_samples"), recipe.calibration_samples, 1_000_000)?;
     check_count(&format!("{prefix}samples"), recipe.samples, 1_000_000)
 }
 

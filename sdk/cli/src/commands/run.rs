@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::Context;
 use crate::failure::Failure;
 use crate::progress::Bar;
-use crate::{draw, inputs, npy};
+use crate::{draw, inputs};
 
 mod frame;
 mod raster;

@@ -3,50 +3,23 @@
 use std::path::Path;
 
 use farsight::Pipeline;
+use farsight_compiler::{fill_from_npy, npy};
 use serde_json::{Value, json};
 
-use super::{Failure, entry, npy, with_suffix};
+use super::{Failure, entry, with_suffix};
 
 /// Runs a `.npy` file. Its type and shape must be the model's input's.
 pub(super) fn run(pipeline: &mut Pipeline, file: &Path, save: Option<&Path>) -> Result<Value, Failure> {
-    let tensor = npy::read(file)?;
+    fill_from_npy(pipeline.session_mut(), file)?;
     let session = pipeline.session_mut();
-    let [info] = session.inputs() else {
-        return Err(Failure::new(
-            "wrong-input",
-            format!(
-                "the model has {} inputs; run takes one .npy file for models with one input",
-                session.inputs().len()
-            ),
-        ));
-    };
-    let fits = info.element == tensor.element
-        && info.shape.len() == tensor.shape.len()
-        && info.shape.iter().zip(&tensor.shape).all(|(axis, length)| axis.is_none_or(|axis| axis == *length));
-    if !fits {
-        return Err(Failure::new(
-            "wrong-input",
-            format!(
-                "the tensor is {:?} {:?}, the model's input `{}` is {:?} {}",
-                tensor.element,
-                tensor.shape,
-                info.name,
-                info.element,
-                info.shape_text()
-            ),
-        ));
-    }
-    if info.shape.contains(&None) {
-        session.set_input_shape(0, &tensor.shape)?;
-    }
-    session.input_bytes_mut(0)?.copy_from_slice(&tensor.bytes);
     let start = std::time::Instant::now();
     session.run()?;
     let times = farsight::Times { infer: start.elapsed(), ..Default::default() };
     let outputs = outputs(pipeline, save)?;
-    let size = match tensor.shape[..] {
+    let shape = pipeline.session().input_shape(0)?.unwrap_or_default();
+    let size = match *shape {
         [.., height, width] => [height, width],
-        _ => [1, tensor.shape.iter().product()],
+        _ => [1, shape.iter().product()],
     };
     let mut entry = entry(pipeline, file, size, times);
     entry.insert("tensors".to_owned(), outputs);

@@ -2,19 +2,53 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use farsight_compiler::write_atomically;
 use farsight_spec::ElementType;
 use npyz::{DType, NpyHeader, Order, WriteOptions, WriterBuilder};
 
-use crate::failure::Failure;
+use crate::write_atomically;
 
-/// A tensor out of a file: bytes in row-major order, little-endian.
-pub(crate) struct Tensor {
-    pub(crate) element: ElementType,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) bytes: Vec<u8>,
+/// A tensor out of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NpyTensor {
+    /// Type of its elements.
+    pub element: ElementType,
+    /// Its axes.
+    pub shape: Vec<usize>,
+    /// Its elements in row-major order, little-endian.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a `.npy` file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum NpyError {
+    /// The file system said no.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file holds something else.
+    #[error("{}: {problem}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl NpyError {
+    /// A short stable name of the kind of fault, for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::Content { .. } => "npy",
+        }
+    }
 }
 
 /// The types by numpy's names, little-endian.
@@ -34,10 +68,15 @@ const TYPES: [(ElementType, &str); 12] = [
 ];
 
 /// Reads a tensor. The file's length is checked against its header before memory is taken.
-pub(crate) fn read(path: &Path) -> Result<Tensor, Failure> {
-    let wrong = |problem: String| Failure::new("npy", format!("{}: {problem}", path.display()));
-    let file = File::open(path).map_err(|error| Failure::io(path, error))?;
-    let metadata = file.metadata().map_err(|error| Failure::io(path, error))?;
+///
+/// # Errors
+/// A file that cannot be read, is no `.npy` file, or holds elements that are no little-endian numbers in row-major
+/// order.
+pub fn read(path: &Path) -> Result<NpyTensor, NpyError> {
+    let wrong = |problem: String| NpyError::Content { path: path.to_owned(), problem };
+    let io = |source| NpyError::Io { path: path.to_owned(), source };
+    let file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
         return Err(wrong("this is no regular file".to_owned()));
     }
@@ -68,7 +107,7 @@ pub(crate) fn read(path: &Path) -> Result<Tensor, Failure> {
     reader
         .read_exact(&mut bytes)
         .map_err(|_| wrong(format!("it is cut off: {length} bytes were expected")))?;
-    Ok(Tensor { element, shape, bytes })
+    Ok(NpyTensor { element, shape, bytes })
 }
 
 /// Longest header that is read; numpy's own are below 200 bytes.
@@ -89,8 +128,11 @@ fn check_header_length(reader: &mut BufReader<File>) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes a tensor.
-pub(crate) fn write(path: &Path, element: ElementType, shape: &[usize], bytes: &[u8]) -> Result<(), Failure> {
+/// Writes a tensor: `bytes` are its elements in row-major order, little-endian.
+///
+/// # Errors
+/// What the file system says.
+pub fn write(path: &Path, element: ElementType, shape: &[usize], bytes: &[u8]) -> Result<(), NpyError> {
     let name = TYPES.iter().find(|(known, _)| *known == element).map(|(_, name)| *name).unwrap_or_default();
     let shape: Vec<u64> = shape.iter().map(|&length| length as u64).collect();
     let encode = || -> std::io::Result<Vec<u8>> {
@@ -100,7 +142,9 @@ pub(crate) fn write(path: &Path, element: ElementType, shape: &[usize], bytes: &
         file.extend_from_slice(bytes);
         Ok(file)
     };
-    encode().and_then(|file| write_atomically(path, &file)).map_err(|error| Failure::io(path, error))
+    encode()
+        .and_then(|file| write_atomically(path, &file))
+        .map_err(|source| NpyError::Io { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -139,7 +183,7 @@ mod tests {
             (header("<f4", "False", "(20,)"), "cut off"),
         ] {
             std::fs::write(&path, bytes).unwrap();
-            let message = read(&path).err().unwrap().message;
+            let message = read(&path).unwrap_err().to_string();
             assert!(message.contains(part) && message.contains("x.npy"), "{part}: {message}");
         }
     }

@@ -1,0 +1,54 @@
+//! What int8 kernels a target has, and what they take.
+
+use farsight_spec::{ActivationType, Target};
+
+/// What a target's int8 kernels take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kernels {
+    /// The type of activations.
+    pub(crate) activation: ActivationType,
+    /// Weights keep within ±64: the kernel adds two products of bytes in 16 bits and saturates beyond
+    /// (x86's `vpmaddubsw`: 2 · 255 · 64 = 32,640 fits).
+    pub(crate) half_range: bool,
+}
+
+impl Kernels {
+    /// What the profile says, else what its CPU's features tell.
+    pub(crate) fn of(target: &Target, features: &[String]) -> Self {
+        let saturates = target.triple.starts_with("x86_64") && !features.iter().any(|feature| feature == "vnni");
+        Self {
+            activation: target.precision.activation,
+            half_range: target.precision.half_range_weights.unwrap_or(saturates),
+        }
+    }
+
+    /// The CPU feature that a model quantized for these kernels counts on: without it the kernels saturate.
+    pub(crate) fn needs(self, target: &Target) -> Option<&'static str> {
+        (target.triple.starts_with("x86_64") && !self.half_range).then_some("vnni")
+    }
+
+    /// The greatest magnitude of an int8 weight.
+    pub(crate) fn weight_limit(self) -> i32 {
+        if self.half_range { 64 } else { 127 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_keep_half_their_range_where_kernels_saturate() {
+        let target = |triple: &str| Target { triple: triple.to_owned(), ..Target::find("host").unwrap() };
+        let limit = |triple: &str, features: &[&str]| {
+            let features: Vec<String> = features.iter().map(|&feature| feature.to_owned()).collect();
+            Kernels::of(&target(triple), &features).weight_limit()
+        };
+        assert_eq!(limit("x86_64-unknown-linux-gnu", &["avx2"]), 64);
+        assert_eq!(limit("x86_64-unknown-linux-gnu", &["avx2", "vnni"]), 127);
+        assert_eq!(limit("aarch64-unknown-linux-gnu", &[]), 127);
+        let mut told = target("x86_64-unknown-linux-gnu");
+        told.precision.half_range_weights = Some(false);
+        assert_eq!(Kernels::of(&told, &[]).needs(&told), Some("vnni"));
+    }
+}
