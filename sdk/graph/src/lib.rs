@@ -3,7 +3,8 @@
 //! [`Document`] holds a model as the structs of [`onnx`], which are ONNX's own protobuf messages; weights
 //! stay slices of the buffer that was read. The methods beside them are typed access:
 //!
-//! - [`Document`]: reading (with external data), writing, metadata, opsets, [`Document::check`];
+//! - [`Document`]: reading (with external data), writing, metadata, opsets, [`Document::upgrade_opset`] to newer
+//!   ones, [`Document::check`];
 //! - [`onnx::GraphProto`]: inputs, initializers, [`Links`] from value to maker and readers, renaming, a walk
 //!   into subgraphs; [`Names`] for names that clash with none;
 //! - [`onnx::NodeProto`]: attributes as [`Attribute`] values, subgraphs;
@@ -19,6 +20,7 @@ mod facts;
 mod graph;
 mod node;
 pub mod onnx;
+mod opset;
 mod sweep;
 mod tensor;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use external::ExternalError;
 pub use facts::{Fact, Facts};
 pub use graph::{Links, Names};
 pub use node::Attribute;
+pub use opset::{NEWEST_OPSET, OpsetError, OpsetReport};
 pub use sweep::Swept;
 pub use tensor::{Element, TensorError};
 pub use value::Dim;

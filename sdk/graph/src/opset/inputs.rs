@@ -1,6 +1,6 @@
 //! Attributes that became inputs.
 
-use farsight_graph::onnx::NodeProto;
+use crate::onnx::NodeProto;
 
 use super::Step;
 

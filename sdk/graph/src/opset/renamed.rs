@@ -1,7 +1,7 @@
 //! Operators that got another name or another default.
 
-use farsight_graph::Attribute;
-use farsight_graph::onnx::NodeProto;
+use crate::Attribute;
+use crate::onnx::NodeProto;
 
 use super::Step;
 
