@@ -2,8 +2,10 @@
 //!
 //! Most changes only add: types, or attributes whose default is the old behaviour. Those that need work are in
 //! [`tables::ADAPTERS`]; a node that its adapter cannot take is refused by name. The reference is
-//! `onnx.version_converter`; where ONNX Runtime shows that it is wrong (Resize 10 to 11), the runtime is.
+//! `onnx.version_converter`; where ONNX Runtime shows that it is wrong (Resize 10 to 11, GroupNormalization
+//! 20 to 21), the runtime is.
 
+mod group_normalization;
 mod inputs;
 mod ranks;
 mod renamed;
@@ -22,7 +24,7 @@ use crate::{Document, Element, Facts, Names};
 const OLDEST: i64 = 9;
 
 /// The newest opset that [`Document::upgrade_opset`] reaches.
-pub const NEWEST_OPSET: i64 = 17;
+pub const NEWEST_OPSET: i64 = 21;
 
 /// Why a model cannot be taken to a newer opset.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -70,7 +72,7 @@ impl Document {
     ///
     /// # Errors
     /// A node that no adapter takes further, named with its operator and the two versions; an opset outside 9 to
-    /// 17; functions of the model's own. The model is then as it was.
+    /// 21; functions of the model's own. The model is then as it was.
     pub fn upgrade_opset(&mut self, to: i64, facts: &Facts) -> Result<OpsetReport, OpsetError> {
         let from = self.opset("").unwrap_or(to);
         if from >= to {
@@ -81,7 +83,7 @@ impl Document {
             return refuse("the oldest that is taken up is 9; export it again");
         }
         if to > NEWEST_OPSET {
-            return refuse("the newest that is written is 17");
+            return refuse("the newest that is written is 21");
         }
         if !self.model.functions.is_empty() {
             return refuse("it holds functions of its own, which have opsets of their own");
@@ -128,15 +130,29 @@ impl Step<'_> {
         name
     }
 
+    /// Adds a node in front, that makes one value, and returns that value's name.
+    fn add_before(&mut self, stem: &str, mut node: NodeProto) -> String {
+        let name = self.names.fresh(stem);
+        node.name = Some(name.clone());
+        node.output = vec![name.clone()];
+        self.before.push(node);
+        name
+    }
+
+    /// The element type of a value.
+    fn element(&self, name: &str) -> Result<DataType, String> {
+        let known = self.known.facts.get(name).element;
+        let only = (!self.known.other_floats).then_some(DataType::Float);
+        known.or(only).ok_or_else(|| format!("the element type of {name:?} is not known"))
+    }
+
     /// Adds a scalar constant of the element type that `like` has.
     fn float_like(&mut self, stem: &str, like: &str, value: f32) -> Result<String, String> {
-        let element = self.known.facts.get(like).element;
-        match element.or((!self.known.other_floats).then_some(DataType::Float)) {
-            Some(DataType::Float) => Ok(self.constant(stem, &[], &[value])),
-            Some(DataType::Float16) => Ok(self.constant(stem, &[], &[half::f16::from_f32(value)])),
-            Some(DataType::Double) => Ok(self.constant(stem, &[], &[f64::from(value)])),
-            Some(other) => Err(format!("it works on {}", other.as_str_name())),
-            None => Err(format!("the element type of {like:?} is not known")),
+        match self.element(like)? {
+            DataType::Float => Ok(self.constant(stem, &[], &[value])),
+            DataType::Float16 => Ok(self.constant(stem, &[], &[half::f16::from_f32(value)])),
+            DataType::Double => Ok(self.constant(stem, &[], &[f64::from(value)])),
+            other => Err(format!("it works on {}", other.as_str_name())),
         }
     }
 }
