@@ -3,10 +3,10 @@
 //! [`Document`] holds a model as the structs of [`onnx`], which are ONNX's own protobuf messages; weights
 //! stay slices of the buffer that was read. The methods beside them are typed access:
 //!
-//! - [`Document`]: reading (with external data), writing, metadata, opsets, [`Document::check`];
+//! - [`Document`]: reading (with external data), writing, metadata, opsets, [`Document::upgrade_opset`] to newer
+//!   ones, [`Document::check`];
 //! - [`onnx::GraphProto`]: inputs, initializers, [`Links`] from value to maker and readers, walks up and down,
-//!   renaming, a visit
-//!   of subgraphs; [`Names`] for names that clash with none;
+//!   renaming, a visit of subgraphs; [`Names`] for names that clash with none;
 //! - [`onnx::NodeProto`]: attributes as [`Attribute`] values, subgraphs;
 //! - [`onnx::TensorProto`]: values by [`Element`] type; [`onnx::ValueInfoProto`]: type and shape as [`Dim`]s;
 //! - [`Facts`]: types and shapes, also those that only a session knows. The graph knows no session.
@@ -20,6 +20,7 @@ mod facts;
 mod graph;
 mod node;
 pub mod onnx;
+mod opset;
 mod sweep;
 mod tensor;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use external::ExternalError;
 pub use facts::{Fact, Facts};
 pub use graph::{Links, Names};
 pub use node::Attribute;
+pub use opset::{NEWEST_OPSET, OpsetError, OpsetReport};
 pub use sweep::Swept;
 pub use tensor::{Element, TensorError};
 pub use value::Dim;

@@ -14,7 +14,7 @@ mod opset;
 #[cfg(test)]
 mod testing;
 
-use farsight_graph::{CheckError, Document, DocumentError, TensorError};
+use farsight_graph::{CheckError, Document, DocumentError, OpsetError, TensorError};
 use thiserror::Error;
 
 pub use cut::{CutReport, CutSettings, cut};
@@ -22,7 +22,7 @@ pub use dead::{DeadReport, dead};
 pub use fix_shapes::{FixShapesReport, FixShapesSettings, InputShape, fix_shapes};
 pub use fold::{Evaluate, FoldReport, FoldSettings, fold};
 pub use fp16_weights::{Fp16Report, Fp16Settings, LeftOut, StoredTensor, fp16_weights};
-pub use opset::{OpsetReport, OpsetSettings, opset};
+pub use opset::{OpsetSettings, opset};
 
 /// Why a pass could not be done.
 #[derive(Debug, Error)]
@@ -53,30 +53,9 @@ pub enum PassError {
         /// The shape asked for.
         expected: String,
     },
-    /// A node that no adapter takes to the next opset.
-    #[error("node {node:?} ({op}): cannot be taken from opset {from} to {to}: {reason}")]
-    Opset {
-        /// The operator.
-        op: String,
-        /// The node.
-        node: String,
-        /// The opset it is written for.
-        from: i64,
-        /// The next one.
-        to: i64,
-        /// What is in the way.
-        reason: String,
-    },
-    /// A model or a target outside what the upgrade knows.
-    #[error("opset {from} cannot be taken to {to}: {reason}")]
-    OpsetRange {
-        /// The model's opset.
-        from: i64,
-        /// The opset asked for.
-        to: i64,
-        /// What is in the way.
-        reason: &'static str,
-    },
+    /// The model could not be taken to a newer opset.
+    #[error(transparent)]
+    Opset(#[from] OpsetError),
     /// The evaluator failed on a model of constants.
     #[error("constants could not be computed: {0}")]
     Evaluate(String),

@@ -1,34 +1,13 @@
-//! Opset upgrade: each operator is taken from one version to the next by a small adapter.
-//!
-//! Most changes only add: types, or attributes whose default is the old behaviour. Those that need work are in
-//! [`tables::ADAPTERS`]; a node that its adapter cannot take is refused by name. The reference is
-//! `onnx.version_converter`; where ONNX Runtime shows that it is wrong (Resize 10 to 11), the runtime is.
+//! The opset upgrade as a pass: [`Document::upgrade_opset`] does the work.
 
-mod inputs;
-mod ranks;
-mod renamed;
-mod softmax;
-mod tables;
-
-use std::collections::{HashMap, HashSet};
-
-use farsight_graph::onnx::tensor_proto::DataType;
-use farsight_graph::onnx::{GraphProto, NodeProto, TensorProto};
-use farsight_graph::{Document, Element, Facts, Names};
-use serde::Serialize;
+use farsight_graph::{Document, Facts, NEWEST_OPSET, OpsetReport};
 
 use super::{PassError, checked};
-
-/// The oldest opset that is taken up.
-const OLDEST: i64 = 9;
-
-/// The newest opset that is written.
-const NEWEST: i64 = 17;
 
 /// Where to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpsetSettings {
-    /// The opset to reach, up to 17. A model that is there already stays as it is.
+    /// The opset to reach. A model that is there already stays as it is.
     pub to: i64,
     /// Types and shapes a session reported; they save the adapters from the general form.
     pub facts: Facts,
@@ -36,205 +15,31 @@ pub struct OpsetSettings {
 
 impl Default for OpsetSettings {
     fn default() -> Self {
-        Self { to: NEWEST, facts: Facts::default() }
+        Self { to: NEWEST_OPSET, facts: Facts::default() }
     }
-}
-
-/// What was changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct OpsetReport {
-    /// The model's opset before.
-    pub from: i64,
-    /// Its opset now.
-    pub to: i64,
-    /// Nodes that an adapter changed.
-    pub adapted: usize,
 }
 
 /// Takes a model to a newer opset, subgraphs too.
 ///
 /// # Errors
-/// A node that no adapter takes further, named with its operator and the two versions; an opset outside 9 to
-/// 17; functions of the model's own.
+/// As [`Document::upgrade_opset`]; a graph that is not valid.
 pub fn opset(document: &mut Document, settings: &OpsetSettings) -> Result<OpsetReport, PassError> {
-    checked("opset", document, |document| {
-        let from = document.opset("").unwrap_or(settings.to);
-        if from >= settings.to {
-            return Ok(OpsetReport { from, to: from, adapted: 0 });
-        }
-        let refuse = |reason| Err(PassError::OpsetRange { from, to: settings.to, reason });
-        if from < OLDEST {
-            return refuse("the oldest that is taken up is 9; export it again");
-        }
-        if settings.to > NEWEST {
-            return refuse("the newest that is written is 17");
-        }
-        if !document.model.functions.is_empty() {
-            return refuse("it holds functions of its own, which have opsets of their own");
-        }
-        let mut graph = document.graph.clone();
-        let mut upgrade = Upgrade::new(&graph, from, settings);
-        upgrade.graph(&mut graph)?;
-        let adapted = upgrade.adapted;
-        document.graph = graph;
-        document.set_opset("", settings.to);
-        Ok(OpsetReport { from, to: settings.to, adapted })
-    })
-}
-
-/// An adapter: changes one node from the version before to this one, or says why it cannot.
-type Adapter = fn(&mut NodeProto, &mut Step) -> Result<(), String>;
-
-/// What an adapter knows of the model, and what it adds around its node.
-struct Step<'u> {
-    known: &'u Known,
-    names: &'u mut Names,
-    before: Vec<NodeProto>,
-    after: Vec<NodeProto>,
-    initializers: Vec<TensorProto>,
-}
-
-/// What is known of the whole model before it is changed.
-struct Known {
-    facts: Facts,
-    ranks: HashMap<String, usize>,
-    /// Small constants, by the value's name.
-    constants: HashMap<String, TensorProto>,
-    /// Values that something reads.
-    read: HashSet<String>,
-    /// Whether any declared value or constant is of a float type other than float32.
-    other_floats: bool,
-}
-
-impl Step<'_> {
-    /// Adds a constant and returns its name.
-    fn constant<T: Element>(&mut self, stem: &str, dims: &[i64], values: &[T]) -> String {
-        let name = self.names.fresh(stem);
-        self.initializers.push(TensorProto::new(&name, dims, values));
-        name
-    }
-
-    /// Adds a scalar constant of the element type that `like` has.
-    fn float_like(&mut self, stem: &str, like: &str, value: f32) -> Result<String, String> {
-        let element = self.known.facts.get(like).element;
-        match element.or((!self.known.other_floats).then_some(DataType::Float)) {
-            Some(DataType::Float) => Ok(self.constant(stem, &[], &[value])),
-            Some(DataType::Float16) => Ok(self.constant(stem, &[], &[half::f16::from_f32(value)])),
-            Some(DataType::Double) => Ok(self.constant(stem, &[], &[f64::from(value)])),
-            Some(other) => Err(format!("it works on {}", other.as_str_name())),
-            None => Err(format!("the element type of {like:?} is not known")),
-        }
-    }
-}
-
-struct Upgrade {
-    from: i64,
-    to: i64,
-    known: Known,
-    names: Names,
-    adapted: usize,
-}
-
-impl Upgrade {
-    fn new(graph: &GraphProto, from: i64, settings: &OpsetSettings) -> Self {
-        let mut facts = Facts::of(graph);
-        facts.extend(&settings.facts);
-        let constants = small_constants(graph);
-        let known = Known {
-            ranks: ranks::infer(graph, &facts, &constants),
-            read: read_names(graph),
-            other_floats: has_other_floats(graph),
-            constants,
-            facts,
-        };
-        Self { from, to: settings.to, known, names: Names::of(graph), adapted: 0 }
-    }
-
-    fn graph(&mut self, graph: &mut GraphProto) -> Result<(), PassError> {
-        for mut node in std::mem::take(&mut graph.node) {
-            for inner in node.subgraphs_mut() {
-                self.graph(inner)?;
-            }
-            if !node.in_default_domain() {
-                graph.node.push(node);
-                continue;
-            }
-            let mut step = Step {
-                known: &self.known,
-                names: &mut self.names,
-                before: Vec::new(),
-                after: Vec::new(),
-                initializers: Vec::new(),
-            };
-            let old = node.clone();
-            for to in self.from + 1..=self.to {
-                adapt(&mut node, to, &mut step).map_err(|reason| PassError::Opset {
-                    op: node.op_type().to_owned(),
-                    node: node.label().to_owned(),
-                    from: to - 1,
-                    to,
-                    reason,
-                })?;
-            }
-            self.adapted += usize::from(node != old);
-            graph.node.append(&mut step.before);
-            graph.node.push(node);
-            graph.node.append(&mut step.after);
-            graph.initializer.append(&mut step.initializers);
-        }
-        Ok(())
-    }
-}
-
-fn adapt(node: &mut NodeProto, to: i64, step: &mut Step) -> Result<(), String> {
-    let found = tables::ADAPTERS.iter().find(|(at, op, _)| *at == to && *op == node.op_type());
-    found.map_or(Ok(()), |(_, _, adapter)| adapter(node, step))
-}
-
-/// Constants of at most 64 elements, from initializers and Constant nodes of all graphs.
-fn small_constants(graph: &GraphProto) -> HashMap<String, TensorProto> {
-    let mut constants = HashMap::new();
-    let small = |tensor: &TensorProto| tensor.count().is_ok_and(|count| count <= 64);
-    graph.visit(&mut |graph| {
-        for tensor in graph.initializer.iter().filter(|tensor| small(tensor)) {
-            constants.insert(tensor.name().to_owned(), tensor.clone());
-        }
-        for node in graph.node.iter().filter(|node| node.is("Constant")) {
-            if let (Some(name), Some(tensor)) = (node.output.first(), node.tensor("value"))
-                && small(tensor)
-            {
-                constants.insert(name.clone(), tensor.clone());
-            }
-        }
-    });
-    constants
-}
-
-fn read_names(graph: &GraphProto) -> HashSet<String> {
-    let mut read = HashSet::new();
-    graph.visit(&mut |graph| {
-        read.extend(graph.output_names().map(str::to_owned));
-        read.extend(graph.node.iter().flat_map(|node| node.input.iter().cloned()));
-    });
-    read
-}
-
-fn has_other_floats(graph: &GraphProto) -> bool {
-    let other = |element: Option<DataType>| {
-        matches!(element, Some(DataType::Float16 | DataType::Double | DataType::Bfloat16))
-    };
-    let mut found = false;
-    graph.visit(&mut |graph| {
-        let values = graph.input.iter().chain(&graph.output).chain(&graph.value_info);
-        found |= values.map(|value| value.element()).any(other);
-        found |= graph.initializer.iter().map(|tensor| tensor.element().ok()).any(other);
-        let constants = graph.node.iter().filter_map(|node| node.tensor("value"));
-        found |= constants.map(|tensor| tensor.element().ok()).any(other);
-        let casts = graph.node.iter().filter(|node| node.is("Cast")).filter_map(|node| node.int("to"));
-        found |= casts.map(|to| DataType::try_from(i32::try_from(to).unwrap_or(0)).ok()).any(other);
-    });
-    found
+    checked("opset", document, |document| Ok(document.upgrade_opset(settings.to, &settings.facts)?))
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::passes::testing::{document, graph, node};
+
+    #[test]
+    fn a_refused_node_is_named_and_a_broken_source_blamed() {
+        let mut old = document(graph(&["x"], &["y"], vec![node("Unsqueeze", &["x"], &["y"])]), vec![]);
+        old.model.opset_import[0].version = Some(11);
+        let message = opset(&mut old, &OpsetSettings::default()).unwrap_err().to_string();
+        assert!(message.contains("node \"y\" (Unsqueeze)"), "{message}");
+        old.graph.node.clear();
+        let message = opset(&mut old, &OpsetSettings::default()).unwrap_err().to_string();
+        assert!(message.contains("before pass opset"), "{message}");
+    }
+}

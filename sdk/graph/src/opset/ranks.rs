@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use farsight_graph::Facts;
-use farsight_graph::onnx::{GraphProto, NodeProto, TensorProto};
+use crate::Facts;
+use crate::onnx::{GraphProto, NodeProto, TensorProto};
 
 /// Ranks by value name; what is not known is not in it.
 pub(super) fn infer(

@@ -1,7 +1,7 @@
 //! Operators that got another name or another default.
 
-use farsight_graph::Attribute;
-use farsight_graph::onnx::NodeProto;
+use crate::Attribute;
+use crate::onnx::NodeProto;
 
 use super::Step;
 
@@ -62,5 +62,17 @@ pub(super) fn batch_normalization_13_to_14(node: &mut NodeProto, step: &mut Step
 pub(super) fn roi_align_15_to_16(node: &mut NodeProto, _: &mut Step) -> Result<(), String> {
     let old = Attribute::String("output_half_pixel".to_owned());
     node.set("coordinate_transformation_mode", old);
+    Ok(())
+}
+
+/// GridSample 20 takes any number of axes and calls its modes by names that fit.
+pub(super) fn grid_sample_19_to_20(node: &mut NodeProto, _: &mut Step) -> Result<(), String> {
+    let mode = match node.string("mode") {
+        None | Some("nearest") => return Ok(()),
+        Some("bilinear") => "linear",
+        Some("bicubic") => "cubic",
+        Some(other) => return Err(format!("opset 19 has no mode {other:?}")),
+    };
+    node.set("mode", Attribute::String(mode.to_owned()));
     Ok(())
 }

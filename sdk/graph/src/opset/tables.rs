@@ -3,7 +3,7 @@
 //! A test compares this with all changes that the operator schemas of onnx 1.23.2 know: each is either here or
 //! on a list of changes that only add.
 
-use super::{Adapter, inputs, renamed, softmax};
+use super::{Adapter, group_normalization, inputs, renamed, softmax};
 
 /// What needs work: version, operator, adapter.
 pub(super) const ADAPTERS: &[(i64, &str, Adapter)] = &[
@@ -26,4 +26,17 @@ pub(super) const ADAPTERS: &[(i64, &str, Adapter)] = &[
     (13, "Unsqueeze", inputs::axes_to_input),
     (14, "BatchNormalization", renamed::batch_normalization_13_to_14),
     (16, "RoiAlign", renamed::roi_align_15_to_16),
+    (18, "ReduceL1", inputs::axes_to_input),
+    (18, "ReduceL2", inputs::axes_to_input),
+    (18, "ReduceLogSum", inputs::axes_to_input),
+    (18, "ReduceLogSumExp", inputs::axes_to_input),
+    (18, "ReduceMax", inputs::axes_to_input),
+    (18, "ReduceMean", inputs::axes_to_input),
+    (18, "ReduceMin", inputs::axes_to_input),
+    (18, "ReduceProd", inputs::axes_to_input),
+    (18, "ReduceSumSquare", inputs::axes_to_input),
+    (18, "Split", inputs::split_17_to_18),
+    (20, "DFT", inputs::dft_19_to_20),
+    (20, "GridSample", renamed::grid_sample_19_to_20),
+    (21, "GroupNormalization", group_normalization::from_20_to_21),
 ];

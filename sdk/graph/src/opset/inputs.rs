@@ -1,6 +1,7 @@
 //! Attributes that became inputs.
 
-use farsight_graph::onnx::NodeProto;
+use crate::Attribute;
+use crate::onnx::NodeProto;
 
 use super::Step;
 
@@ -20,7 +21,7 @@ fn set_input(node: &mut NodeProto, index: usize, name: String) {
     node.input[index] = name;
 }
 
-/// Squeeze, Unsqueeze, ReduceSum 13: `axes` is the second input.
+/// Squeeze, Unsqueeze, ReduceSum 13 and the other reductions 18: `axes` is the second input.
 pub(super) fn axes_to_input(node: &mut NodeProto, step: &mut Step) -> Result<(), String> {
     if !ints_to_input(node, step, "axes", 1) && node.is("Unsqueeze") {
         return Err("it has no axes".to_owned());
@@ -31,6 +32,14 @@ pub(super) fn axes_to_input(node: &mut NodeProto, step: &mut Step) -> Result<(),
 /// Split 13: `split` is the second input.
 pub(super) fn split_12_to_13(node: &mut NodeProto, step: &mut Step) -> Result<(), String> {
     ints_to_input(node, step, "split", 1);
+    Ok(())
+}
+
+/// Split 18: where no sizes are given, how many parts is. Before, the outputs said it.
+pub(super) fn split_17_to_18(node: &mut NodeProto, _: &mut Step) -> Result<(), String> {
+    if node.input(1).is_none() {
+        node.set("num_outputs", Attribute::Int(node.output.len() as i64));
+    }
     Ok(())
 }
 
@@ -97,5 +106,13 @@ pub(super) fn dropout_11_to_12(node: &mut NodeProto, step: &mut Step) -> Result<
     let ratio = node.take("ratio").and_then(|old| old.f).unwrap_or(0.5);
     let name = step.constant(&format!("{}_ratio", node.label()), &[], &[ratio]);
     set_input(node, 1, name);
+    Ok(())
+}
+
+/// DFT 20: `axis` is the third input, and its default moved from the first signal axis to the last.
+pub(super) fn dft_19_to_20(node: &mut NodeProto, step: &mut Step) -> Result<(), String> {
+    let axis = node.take("axis").and_then(|old| old.i).unwrap_or(1);
+    let name = step.constant(&format!("{}_axis", node.label()), &[], &[axis]);
+    set_input(node, 2, name);
     Ok(())
 }

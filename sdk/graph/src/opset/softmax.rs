@@ -1,7 +1,7 @@
 //! Softmax, LogSoftmax, Hardmax 13: one axis instead of all from an axis on.
 
-use farsight_graph::onnx::NodeProto;
-use farsight_graph::{Attribute, Names};
+use crate::onnx::NodeProto;
+use crate::{Attribute, Names};
 
 use super::Step;
 
