@@ -202,7 +202,7 @@ fn notes(source: &Source, resolved: &Resolved, target: &Target) -> Vec<String> {
 }
 
 /// The passes in order, each timed and entered.
-fn run_passes(
+pub(crate) fn run_passes(
     resolved: &Resolved,
     precision: Precision,
     library: &'static Library,

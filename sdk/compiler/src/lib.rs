@@ -14,6 +14,7 @@ mod latency;
 mod layers;
 mod mask_file;
 mod memory;
+pub mod experiment;
 mod quantize;
 mod report;
 mod resolve;

@@ -519,6 +519,10 @@ impl Bindings {
         self.inputs[i].as_ref().map(|tensor| tensor.shape.as_slice())
     }
 
+    pub(crate) fn input(&self, i: usize) -> Option<&[u8]> {
+        self.inputs[i].as_ref().map(Tensor::bytes)
+    }
+
     pub(crate) fn input_bytes(&mut self, i: usize) -> Option<&mut [u8]> {
         self.inputs[i].as_mut().map(Tensor::bytes_mut)
     }

@@ -180,6 +180,20 @@ impl Session {
         bytemuck::try_cast_slice_mut(bytes).map_err(|_| wrong_element::<T>(tensor, Port::Input, i))
     }
 
+    /// Input `i` as it was written last, in row-major order.
+    ///
+    /// # Errors
+    /// As for [`Session::input_mut`].
+    pub fn input<T: Element>(&self, i: usize) -> Result<&[T]> {
+        let tensor = info(&self.inputs, Port::Input, i)?;
+        check_element::<T>(tensor, Port::Input, i)?;
+        let bytes = self.bindings.input(i).ok_or_else(|| no_shape_yet(i, tensor))?;
+        if bytes.is_empty() {
+            return Ok(&[]);
+        }
+        bytemuck::try_cast_slice(bytes).map_err(|_| wrong_element::<T>(tensor, Port::Input, i))
+    }
+
     /// Input `i` as bytes in this machine's order.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod fix_shapes;
 mod fold;
 mod fp16_weights;
 mod opset;
+mod qdq;
 #[cfg(test)]
 mod testing;
 
@@ -22,6 +23,7 @@ pub use dead::{DeadReport, dead};
 pub use fix_shapes::{FixShapesReport, FixShapesSettings, InputShape, fix_shapes};
 pub use fold::{Evaluate, FoldReport, FoldSettings, fold};
 pub use fp16_weights::{Fp16Report, Fp16Settings, LeftOut, StoredTensor, fp16_weights};
+pub use qdq::{QdqReport, QdqSettings, qdq};
 pub use opset::{OpsetSettings, opset};
 
 /// Why a pass could not be done.
@@ -56,6 +58,16 @@ pub enum PassError {
     /// The model could not be taken to a newer opset.
     #[error(transparent)]
     Opset(#[from] OpsetError),
+    /// The model is written for an opset that lacks what the pass needs.
+    #[error("opset {found} is too old for {pass}, which needs {needed}; the opset pass comes first")]
+    TooOld {
+        /// The pass.
+        pass: &'static str,
+        /// The model's opset.
+        found: i64,
+        /// The oldest that will do.
+        needed: i64,
+    },
     /// The evaluator failed on a model of constants.
     #[error("constants could not be computed: {0}")]
     Evaluate(String),

@@ -1,15 +1,14 @@
 //! Static int8, step by step: what the target's kernels take ([`kernels`]), which nodes compute in int8 and which
-//! values are quantized for them ([`scheme`]), how their ranges follow from what was observed ([`grids`]), and
-//! which layers must stay float to keep the answer ([`search`]).
+//! values are quantized for them ([`scheme`]), how their ranges follow from what was observed ([`grids`]).
 
 mod grids;
 mod kernels;
+mod prepared;
 mod scheme;
-mod search;
 mod sources;
 
-pub(crate) use grids::grids;
+pub(crate) use grids::{Grids, grids, range_of};
 pub(crate) use kernels::Kernels;
-pub(crate) use scheme::{Scheme, scheme};
-pub(crate) use search::{Found, search};
+pub(crate) use prepared::{Built, Choice, Prepared};
+pub(crate) use scheme::{Scheme, scheme, value_inputs};
 pub(crate) use sources::{RangeSource, sources};

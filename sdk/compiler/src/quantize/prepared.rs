@@ -1,0 +1,149 @@
+//! A float model with all that is known of it to make it int8, any number of times.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use farsight::Options;
+use farsight_engine::Library;
+use farsight_graph::{Document, Facts};
+use farsight_spec::{ActivationType, ModelSpec, Target};
+
+use super::{Kernels, RangeSource, Scheme, grids, range_of, scheme, sources};
+use crate::calibrate::{Observation, RangeMethod, observe};
+use crate::layers::{Layer, layers};
+use crate::passes::{QdqReport, QdqSettings, qdq};
+use crate::{CompileError, Progress, facts};
+
+/// Inputs of a Concat whose ranges differ by more than this must not share a scale: the smaller ones would keep
+/// fewer than 5 of their 8 bits.
+const CONCAT_RATIO: f32 = 8.0;
+
+/// A float model with all that is known of it to make it int8.
+pub(crate) struct Prepared {
+    pub(crate) document: Document,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) kernels: Kernels,
+    facts: Facts,
+    sources: HashMap<String, RangeSource>,
+    pub(crate) observation: Observation,
+}
+
+/// What is still to be chosen.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    /// How ranges are taken.
+    pub(crate) method: RangeMethod,
+    /// Nodes that shall stay float, by place, and why.
+    pub(crate) float: BTreeMap<usize, String>,
+}
+
+/// An int8 model.
+pub(crate) struct Built {
+    pub(crate) document: Document,
+    pub(crate) scheme: Scheme,
+    pub(crate) report: QdqReport,
+}
+
+impl Prepared {
+    /// Runs the calibration inputs. `document` is of opset 13 or newer.
+    ///
+    /// # Errors
+    /// As for [`observe`].
+    pub(crate) fn observe(
+        document: Document,
+        kernels: Kernels,
+        spec: &ModelSpec,
+        library: &'static Library,
+        target: &Target,
+        options: &Options,
+        files: &[&Path],
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, CompileError> {
+        let facts = facts(&document, library)?;
+        let layers = layers(&document.graph, &facts);
+        // The symmetric types quantize every value that any choice could ask for.
+        let all = scheme(&document.graph, &facts, &layers, &BTreeMap::new(), ActivationType::S8);
+        let sources = sources(&document.graph, &all.values);
+        let mut observed = BTreeSet::new();
+        sources.values().for_each(|source| source.observed(&mut observed));
+        let observed: Vec<&str> = observed.into_iter().collect();
+        let observation = observe(&document, &observed, spec, target, options, files, progress)?;
+        Ok(Self { document, layers, kernels, facts, sources, observation })
+    }
+
+    /// The int8 model of a choice.
+    ///
+    /// # Errors
+    /// If the rewriting pass fails.
+    pub(crate) fn build(&self, choice: &Choice) -> Result<Built, CompileError> {
+        let mut float = choice.float.clone();
+        let scheme = loop {
+            let scheme =
+                scheme(&self.document.graph, &self.facts, &self.layers, &float, self.kernels.activation);
+            let uneven = self.uneven_concats(&scheme, choice.method);
+            if uneven.is_empty() {
+                break scheme;
+            }
+            float.extend(uneven);
+        };
+        let settings = QdqSettings {
+            nodes: scheme.nodes.clone(),
+            grids: grids(&self.sources, &self.observation.histograms, choice.method, self.kernels.activation)
+                .into_iter()
+                .filter(|(value, _)| scheme.values.contains(value))
+                .collect(),
+            activation: self.kernels.activation,
+            weight_limit: self.kernels.weight_limit(),
+        };
+        let mut document = self.document.clone();
+        let report = qdq(&mut document, &settings)
+            .map_err(|error| CompileError::Pass { pass: "qdq", error: Box::new(error) })?;
+        Ok(Built { document, scheme, report })
+    }
+
+    /// Part of the multiplications that a scheme does in int8.
+    pub(crate) fn mac_share(&self, scheme: &Scheme) -> f64 {
+        let sum = |wanted: &dyn Fn(&Layer) -> bool| -> u64 {
+            self.layers.iter().filter(|layer| wanted(layer)).map(|layer| layer.macs).sum()
+        };
+        let all = sum(&|_| true);
+        if all == 0 { 0.0 } else { sum(&|layer| scheme.nodes.contains(&layer.node)) as f64 / all as f64 }
+    }
+
+    /// Each Concat that would give values of very different size one scale, and the layers that read it.
+    fn uneven_concats(&self, scheme: &Scheme, method: RangeMethod) -> BTreeMap<usize, String> {
+        let graph = &self.document.graph;
+        let links = graph.links();
+        let mut found = BTreeMap::new();
+        for &index in &scheme.nodes {
+            let node = &graph.node[index];
+            if !node.is("Concat") {
+                continue;
+            }
+            let widths: Vec<f32> = node
+                .input
+                .iter()
+                .filter_map(|input| self.sources.get(input))
+                .filter_map(|source| {
+                    range_of(source, &self.observation.histograms, method, self.kernels.activation)
+                })
+                .map(|range| range.high - range.low)
+                .filter(|width| *width > 0.0)
+                .collect();
+            let widest = widths.iter().copied().fold(0.0, f32::max);
+            let narrowest = widths.iter().copied().fold(f32::INFINITY, f32::min);
+            if widest <= CONCAT_RATIO * narrowest {
+                continue;
+            }
+            let reason = format!(
+                "the inputs of Concat {} differ {:.0} times in range, one scale does not serve them all",
+                node.label(),
+                widest / narrowest
+            );
+            found.insert(index, reason.clone());
+            let readers = node.output.iter().flat_map(|value| links.consumers(value)).copied();
+            found.extend(readers.filter(|reader| scheme.nodes.contains(reader)).map(|reader| (reader, reason.clone())));
+        }
+        found
+    }
+}
