@@ -25,6 +25,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("contract::eval_classify", LIBRARY, eval_classify),
         trial("contract::eval_segment", LIBRARY, eval_segment),
         trial("contract::bench", LIBRARY, bench),
+        trial("contract::bench_against_a_model", LIBRARY, bench_against),
+        trial("contract::bench_with_a_profile", LIBRARY, bench_profile),
         trial("contract::inspect", LIBRARY, inspect),
         trial("contract::doctor", LIBRARY, doctor),
         trial("contract::models_and_targets", &[], models_and_targets),
@@ -249,6 +251,47 @@ fn bench() {
     }
     assert_eq!((&found["threads"], &found["runs"]), (&1.into(), &5.into()));
     assert_eq!(found["allocations_per_run"], 0.0);
+}
+
+fn bench_against() {
+    let model = models::detector();
+    let bundle = &bundles::detector().bundle;
+    let found = farsight::document(&[&"bench", bundle, &"--runs", &"5", &"--against", &model]);
+    let keys = [
+        ("/against/file", "text"),
+        ("/against/ms", "number"),
+        ("/against/this_ms", "number"),
+        ("/against/ratio", "number"),
+        ("/against/interval/0", "number"),
+        ("/against/interval/1", "number"),
+        ("/against/pairs", "number"),
+    ];
+    check(&found, &keys);
+    let against = &found["against"];
+    assert_eq!(against["file"].as_str(), model.to_str());
+    let [low, ratio, high] =
+        [&against["interval"][0], &against["ratio"], &against["interval"][1]].map(|v| v.as_f64().unwrap());
+    assert!(0.0 < low && low <= ratio && ratio <= high, "{against}");
+    assert_eq!(found.get("profile"), None);
+}
+
+/// A row a node, the slowest first.
+fn bench_profile() {
+    let found = farsight::document(&[&"bench", &bundles::detector().bundle, &"--runs", &"5", &"--profile"]);
+    let keys = [
+        ("/profile/0/name", "text"),
+        ("/profile/0/op", "text"),
+        ("/profile/0/provider", "text"),
+        ("/profile/0/us", "number"),
+        ("/profile/0/share", "number"),
+    ];
+    check(&found, &keys);
+    let rows = found["profile"].as_array().unwrap();
+    assert_eq!(found["nodes_by_provider"]["CPU"], rows.len());
+    assert!(rows.is_sorted_by_key(|row| -row["us"].as_f64().unwrap()), "{rows:?}");
+    let shares: f64 = rows.iter().map(|row| row["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-6, "{rows:?}");
+    assert_eq!(found.get("against"), None);
 }
 
 fn inspect() {

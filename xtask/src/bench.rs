@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what farsight adds to the bare session, for every model that is there.
 //!
-//! Each row is one run of `farsight bench`, which measures both interleaved; arguments go to it.
+//! Each row is one run of `farsight bench`, which measures both interleaved; arguments go to it. Times are medians,
+//! `overhead` is the median over the pairs of total ÷ bare session.
 
 use std::ffi::OsStr;
 use std::fs;

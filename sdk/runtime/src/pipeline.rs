@@ -18,6 +18,9 @@ pub struct Pipeline {
     pub(crate) stage: Stage,
     pub(crate) times: Times,
     pub(crate) spec: ModelSpec,
+    /// The input still holds what the last frame's pre-processing wrote: nobody had the session since, and
+    /// ONNX Runtime never writes to an input.
+    input_untouched: bool,
 }
 
 const _: fn() = || {
@@ -70,7 +73,7 @@ impl Pipeline {
         let mut session = Session::open(library, model, &settings)?;
         settle_open_shapes(&mut session, spec)?;
         let stage = Stage::new(spec, &session, options)?;
-        Ok(Self { session, stage, times: Times::default(), spec: spec.clone() })
+        Ok(Self { session, stage, times: Times::default(), spec: spec.clone(), input_untouched: false })
     }
 
     /// What the model does.
@@ -100,7 +103,17 @@ impl Pipeline {
 
     /// The session, to fill its inputs and run it without pre- and post-processing.
     pub fn session_mut(&mut self) -> &mut Session {
+        self.input_untouched = false;
         &mut self.session
+    }
+
+    /// Runs the session alone on the input that is there, such as the last frame's: what a run costs without
+    /// pre- and post-processing. [`Pipeline::times`] stays as it is.
+    ///
+    /// # Errors
+    /// If the session fails or is cancelled.
+    pub fn run_session(&mut self) -> Result<(), Error> {
+        Ok(self.session.run()?)
     }
 
     /// Runs a frame.
@@ -133,7 +146,10 @@ impl Pipeline {
             Stage::Tensors => return Err(Error::WrongInput { takes: "tensors", given: "a frame" }),
         };
         let mut laps = Laps::start();
-        let geometry = stage.fill_input(frame, &mut self.session)?;
+        // If this stops half-way, nobody knows what the input holds.
+        let over_last = std::mem::take(&mut self.input_untouched);
+        let geometry = stage.fill_input(frame, &mut self.session, over_last)?;
+        self.input_untouched = true;
         let pre = laps.lap();
         match deadline {
             Some(deadline) => self.session.run_until(deadline)?,
@@ -158,14 +174,26 @@ fn settle_open_shapes(session: &mut Session, spec: &ModelSpec) -> Result<(), Err
 }
 
 impl FrameStage {
-    fn fill_input(&mut self, frame: &Frame<'_>, session: &mut Session) -> Result<Geometry, Error> {
+    /// Fills the input from a frame. `over_last`: the input, for float16 `input_floats`, still holds what the
+    /// last call wrote.
+    fn fill_input(
+        &mut self,
+        frame: &Frame<'_>,
+        session: &mut Session,
+        over_last: bool,
+    ) -> Result<Geometry, Error> {
+        let Self { preprocess, input_floats, .. } = self;
+        let mut fill = |tensor: &mut [f32]| match over_last {
+            true => preprocess.run_over_last(frame, tensor),
+            false => preprocess.run(frame, tensor),
+        };
         match session.inputs()[0].element {
-            ElementType::F32 => Ok(self.preprocess.run(frame, session.input_mut::<f32>(0)?)?),
+            ElementType::F32 => Ok(fill(session.input_mut::<f32>(0)?)?),
             ElementType::F16 => {
                 let tensor = session.input_mut::<half::f16>(0)?;
-                self.input_floats.resize(tensor.len(), 0.0);
-                let geometry = self.preprocess.run(frame, &mut self.input_floats)?;
-                for (narrow, wide) in tensor.iter_mut().zip(&self.input_floats) {
+                input_floats.resize(tensor.len(), 0.0);
+                let geometry = fill(input_floats)?;
+                for (narrow, wide) in tensor.iter_mut().zip(input_floats.iter()) {
                     *narrow = half::f16::from_f32(*wide);
                 }
                 Ok(geometry)

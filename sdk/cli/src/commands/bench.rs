@@ -17,7 +17,7 @@ use crate::allocations;
 use crate::failure::Failure;
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  farsight bench cows.farsight --input barn.jpg --threads 1 --runs 50")]
+#[command(after_help = "Example:\n  farsight bench cows.farsight --input barn.jpg --threads 1 --runs 200")]
 pub(crate) struct Arguments {
     /// The bundle
     bundle: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// How many runs are measured
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     runs: u32,
     /// Threads of the session
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -41,6 +41,7 @@ pub(crate) struct Arguments {
 /// What was measured, a sample a run.
 struct Samples {
     times: Vec<Times>,
+    /// The bare session beside each steady run.
     bare: Vec<Duration>,
     allocations: Option<f64>,
 }
@@ -93,6 +94,13 @@ impl Samples {
     fn steady(&self) -> &[Times] {
         self.times.get(1..).unwrap_or_default()
     }
+
+    /// Median of a run's total ÷ the bare session's time beside it: a machine whose speed drifts hits both alike.
+    fn overhead(&self) -> f64 {
+        let pairs = self.steady().iter().zip(&self.bare);
+        let ratios = pairs.map(|(times, bare)| times.total().as_secs_f64() / bare.as_secs_f64());
+        median(&ratios.collect::<Vec<_>>())
+    }
 }
 
 /// Frames: the whole pipeline and the bare session in turn.
@@ -129,7 +137,7 @@ fn frames(pipeline: &mut Pipeline, arguments: &Arguments) -> Result<Samples, Fai
 /// The session alone, on the input that is there.
 fn bare(pipeline: &mut Pipeline) -> Result<Duration, Failure> {
     let start = Instant::now();
-    pipeline.session_mut().run()?;
+    pipeline.run_session()?;
     Ok(start.elapsed())
 }
 
@@ -162,7 +170,7 @@ fn tensors(pipeline: &mut Pipeline, arguments: &Arguments) -> Result<Samples, Fa
     for run in 0..=arguments.runs {
         let before = allocations::count();
         let start = Instant::now();
-        pipeline.session_mut().run()?;
+        pipeline.run_session()?;
         let infer = start.elapsed();
         if run > 0 {
             allocated += allocations::count() - before;
@@ -214,11 +222,6 @@ fn document(samples: &Samples, nodes: &[NodeTime]) -> Value {
     let steady = samples.steady();
     let phase = |of: fn(&Times) -> Duration| percentiles(steady.iter().map(of));
     let bare = percentiles(samples.bare.iter().copied());
-    let median_of = |durations: &mut dyn Iterator<Item = Duration>| {
-        median(&durations.map(|d| d.as_secs_f64()).collect::<Vec<_>>())
-    };
-    let total = median_of(&mut steady.iter().map(Times::total));
-    let bare_median = median_of(&mut samples.bare.iter().copied());
     let by_provider = nodes_by_provider(nodes);
     json!({
         "runs": steady.len(),
@@ -226,7 +229,7 @@ fn document(samples: &Samples, nodes: &[NodeTime]) -> Value {
             "pre": phase(|t| t.pre), "infer": phase(|t| t.infer), "post": phase(|t| t.post), "total": phase(Times::total),
         },
         "bare_session_ms": bare,
-        "overhead": if bare_median > 0.0 { total / bare_median } else { 1.0 },
+        "overhead": samples.overhead(),
         "allocations_per_run": samples.allocations,
         "provider": by_provider.iter().max_by_key(|(_, count)| **count).map(|(name, _)| name.clone()),
         "nodes_by_provider": by_provider,
@@ -258,7 +261,7 @@ fn against(
     let mut other = super::open_any(path, Some(pipeline.spec()), bundle.target(), options)?;
     fill_inputs(&mut other, 1)?;
     fill_inputs(pipeline, 1)?;
-    let latency = interleave(|| other.session_mut().run(), || pipeline.session_mut().run())?;
+    let latency = interleave(|| other.run_session(), || pipeline.run_session())?;
     Ok(json!({
         "file": path.display().to_string(), "ms": latency.source_ms, "this_ms": latency.compiled_ms, "ratio": latency.ratio,
         "interval": latency.interval, "pairs": latency.pairs,
@@ -303,8 +306,11 @@ fn text(document: &Value) -> String {
         );
     }
     let _ = writeln!(text, "bare       {:>8.3}", number(&document["bare_session_ms"]["p50"]));
-    let _ =
-        writeln!(text, "overhead   {:>8.4}  (total ÷ bare session, medians)", number(&document["overhead"]));
+    let _ = writeln!(
+        text,
+        "overhead   {:>8.4}  (total ÷ bare session, median of pairs)",
+        number(&document["overhead"])
+    );
     let _ = writeln!(
         text,
         "start-up   {:.1} ms to open, {:.1} ms for the first run; at most {:.0} MB",

@@ -96,37 +96,62 @@ impl FramePreprocess {
     /// # Errors
     /// Where `tensor` has another length.
     pub fn run(&mut self, frame: &Frame<'_>, tensor: &mut [f32]) -> Result<Geometry, PreprocessError> {
+        self.write(frame, tensor, Border::Write)
+    }
+
+    /// [`FramePreprocess::run`] for a `tensor` that still holds what the last run of this preprocess wrote: the
+    /// border is there already if the frame has the last one's size and format, and only the picture is written.
+    /// What the tensor holds then is what `run` writes.
+    ///
+    /// # Errors
+    /// Where `tensor` has another length.
+    pub fn run_over_last(
+        &mut self,
+        frame: &Frame<'_>,
+        tensor: &mut [f32],
+    ) -> Result<Geometry, PreprocessError> {
+        self.write(frame, tensor, Border::Keep)
+    }
+
+    fn write(
+        &mut self,
+        frame: &Frame<'_>,
+        tensor: &mut [f32],
+        border: Border,
+    ) -> Result<Geometry, PreprocessError> {
         let expected = self.normaliser.len();
         if tensor.len() != expected {
             return Err(PreprocessError::TensorLength { found: tensor.len(), expected });
         }
         let key = (frame.format(), [frame.height(), frame.width()]);
-        let plan = match self.plan.take() {
-            Some(plan) if (plan.format, plan.geometry.frame) == key => plan,
-            _ => Plan::new(&self.resize, self.colors, self.size, frame),
-        };
+        let last = self.plan.take().filter(|plan| (plan.format, plan.geometry.frame) == key);
+        let keep_border = last.is_some() && border == Border::Keep;
+        let plan = last.unwrap_or_else(|| Plan::new(&self.resize, self.colors, self.size, frame));
         let plan = self.plan.insert(plan);
         plan.resizer.start();
 
-        let [height, width] = self.size;
-        let pad = border(&self.resize);
-        for y in 0..height {
-            if !plan.rows.contains(&y) {
-                self.normaliser.fill(y, 0..width, pad, tensor);
-                continue;
-            }
-            let row = &mut self.row[..plan.columns.len() * PIXEL];
+        if !keep_border {
+            plan.fill_border(&self.normaliser, pad(&self.resize), tensor);
+        }
+        let row = &mut self.row[..plan.columns.len() * PIXEL];
+        for y in plan.rows.clone() {
             plan.resizer.row(self.isa, &mut plan.source, frame, y - plan.rows.start, row);
-            self.normaliser.fill(y, 0..plan.columns.start, pad, tensor);
             self.normaliser.write(self.isa, y, plan.columns.start, row, tensor);
-            self.normaliser.fill(y, plan.columns.end..width, pad, tensor);
         }
         Ok(plan.geometry)
     }
 }
 
+/// What happens to the part of the tensor that the picture does not cover.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Border {
+    Write,
+    /// Left as the last run wrote it, where that run's plan still holds.
+    Keep,
+}
+
 /// What a border is filled with, before normalisation.
-fn border(resize: &Resize) -> u8 {
+fn pad(resize: &Resize) -> u8 {
     match resize {
         Resize::Letterbox { pad, .. } => *pad,
         Resize::Stretch { .. } | Resize::CenterCrop { .. } => 0,
@@ -146,6 +171,16 @@ impl Plan {
         let source = Source::new(frame.format(), frame.width(), colors);
         let resizer = Resizer::new(filter, scale, source.lanes());
         Self { format: frame.format(), geometry, rows, columns, source, resizer }
+    }
+
+    /// Fills what the picture does not cover.
+    fn fill_border(&self, normaliser: &Normaliser, pad: u8, tensor: &mut [f32]) {
+        let [height, width] = self.geometry.input;
+        for y in 0..height {
+            let picture = if self.rows.contains(&y) { self.columns.clone() } else { width..width };
+            normaliser.fill(y, 0..picture.start, pad, tensor);
+            normaliser.fill(y, picture.end..width, pad, tensor);
+        }
     }
 }
 

@@ -98,6 +98,51 @@ fn a_new_size_is_noticed() {
     }
 }
 
+/// Frames as a camera gives them, and some of another size, format or proportion in between.
+#[test]
+fn over_the_last_tensor_is_as_afresh() {
+    let data = bytes(200 * 100 * 3 + 24);
+    let frames = [(200, 100), (200, 100), (100, 200), (100, 200), (64, 64), (200, 100), (20, 10), (20, 10)];
+    let formats = [PixelFormat::Rgb8, PixelFormat::Rgb8, PixelFormat::Bgr8];
+    let resizes = [
+        letterbox(),
+        Resize::Letterbox { pad: 9, align: Align::TopLeft },
+        Resize::Stretch { filter: Filter::PilBilinear },
+        Resize::CenterCrop { crop_fraction: 2.0, filter: Filter::OpencvLinear },
+    ];
+    for resize in resizes {
+        for layout in [Layout::Nchw, Layout::Nhwc] {
+            for isa in [Isa::Portable, Isa::detect()] {
+                let input = FrameInput { layout: Some(layout), ..input([64, 96], resize.clone()) };
+                let [mut reused, mut fresh] = [0; 2].map(|_| FramePreprocess::with(&input, isa).unwrap());
+                let mut found = vec![f32::NAN; 3 * 64 * 96];
+                for (step, (width, height)) in frames.into_iter().cycle().take(24).enumerate() {
+                    let (format, pixels) = (formats[step / frames.len()], &data[step..]);
+                    let frame = Frame::packed(format, width, height, width * 3, pixels).unwrap();
+                    let mut expected = vec![f32::NAN; found.len()];
+                    let geometry = reused.run_over_last(&frame, &mut found).unwrap();
+                    assert_eq!(geometry, fresh.run(&frame, &mut expected).unwrap());
+                    assert!(found == expected, "step {step}: {width}x{height} with {input:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_border_that_is_there_is_left_alone() {
+    let data = bytes(200 * 100 * 3);
+    let frame = Frame::rgb8(200, 100, &data).unwrap();
+    let mut preprocess = FramePreprocess::new(&input([64, 64], letterbox())).unwrap();
+    let mut tensor = vec![0.0; 3 * 64 * 64];
+    preprocess.run(&frame, &mut tensor).unwrap();
+    let border = std::mem::replace(&mut tensor[0], f32::INFINITY);
+    preprocess.run_over_last(&frame, &mut tensor).unwrap();
+    assert_eq!(tensor[0], f32::INFINITY);
+    preprocess.run(&frame, &mut tensor).unwrap();
+    assert_eq!(tensor[0], border);
+}
+
 #[test]
 fn what_makes_no_sense_is_refused() {
     type Change = fn(&mut FrameInput);
