@@ -17,6 +17,7 @@ mod source;
 mod verify;
 mod write;
 
+pub mod calibrate;
 pub mod data;
 pub mod passes;
 
