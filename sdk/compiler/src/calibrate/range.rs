@@ -480,15 +480,15 @@ mod tests {
     fn mse_has_the_least_true_error() {
         let gains = [("uniform", 1.02), ("bell", 0.98), ("relu", 1.01), ("heavy", 0.95), ("lognormal", 0.95)];
         for (kind, gain) in gains {
-            let data = values(kind, 20_000, 4);
+            let data = values(kind, 50_000, 4);
             let histogram = of(&data);
             for (stored, symmetric) in [(ActivationType::U8, false), (ActivationType::S8, true)] {
                 let error = |method| true_error(&data, range(&histogram, method, 256, symmetric), stored);
                 let (found, min_max) = (error(RangeMethod::Mse), error(RangeMethod::MinMax));
                 assert!(found < gain * min_max, "{kind} {symmetric}: {found}, min-max {min_max}");
                 let Range { low, high } = range(&histogram, RangeMethod::MinMax, 256, symmetric);
-                let tried = (1..=100).map(|percent| {
-                    let part = percent as f32 / 100.0;
+                let tried = (1..=50).map(|part| {
+                    let part = part as f32 / 50.0;
                     true_error(&data, Range { low: low * part, high: high * part }, stored)
                 });
                 let least = tried.fold(f64::INFINITY, f64::min);
