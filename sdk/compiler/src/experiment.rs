@@ -5,7 +5,6 @@ use farsight::Options;
 use farsight_engine::Library;
 use farsight_spec::{ModelSpec, Target};
 use crate::{CompileError, Source};
-use crate::calibrate::RangeMethod;
 use crate::passes::*;
 use crate::quantize::*;
 use crate::data::Dataset;
@@ -18,7 +17,7 @@ pub fn run(model: &Path, spec: Option<&str>, data: &Path, n: usize, out: &Path, 
     let target = Target::find("host").map_err(CompileError::from)?.on_host(&farsight_engine::host_triple());
     let (mut document, _) = crate::job::run_passes(&resolved, farsight_spec::Precision::Keep, library)?;
     let op = document.opset("").unwrap_or(0);
-    if op < 17 { opset(&mut document, &OpsetSettings { to: 17, facts: crate::facts(&document, library)? }).unwrap(); }
+    let f = crate::facts(&document, library)?; if op < 17 { opset(&mut document, &OpsetSettings { to: 17, facts: f }).unwrap(); }
     let data = Dataset::open_inputs(data)?;
     let inputs = data.inputs();
     let files: Vec<&Path> = data.spread(n).into_iter().map(|i| inputs[i]).collect();

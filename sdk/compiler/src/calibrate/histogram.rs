@@ -190,13 +190,11 @@ impl Histogram {
     }
 
     /// What the bins from that of the least value to that of the greatest hold, or of 0 where that is further
-    /// out, empty ones too and zeros in the bin that begins at 0; and how many of them lie below 0.
-    pub(super) fn counts(&self) -> (Vec<u64>, usize) {
+    /// out, empty ones too but no zeros; and how many of them lie below 0.
+    pub(super) fn counts(&self) -> (&[u64], usize) {
         let last = (f64::from(self.max()) / self.width()).floor().max(0.0) as usize;
         let below = self.below as usize;
-        let mut counts = self.counts[..(below + last + 1).min(BINS)].to_vec();
-        counts[below] += self.zeros;
-        (counts, below)
+        (&self.counts[..(below + last + 1).min(BINS)], below)
     }
 
     /// Width of a bin.
@@ -400,7 +398,8 @@ mod tests {
 
     #[test]
     fn odd_data_behaves() {
-        let cases: [(&[f32], &[(f32, u64)]); 8] = [
+        type Case<'a> = (&'a [f32], &'a [(f32, u64)]);
+        let cases: [Case; 8] = [
             (&[], &[]),
             (&[5.0; 100], &[(5.0, 100)]),
             (&[-3.3], &[(-3.3, 1)]),
@@ -459,7 +458,7 @@ mod tests {
 
         let inverse = of(&[-1.0, 0.0, 0.0, 2.0]).map(|x| 1.0 / x);
         assert_eq!((inverse.count(), inverse.not_finite()), (2, 2));
-        assert_eq!((inverse.min(), inverse.max()), (-1.0, 0.5));
+        assert!((-1.01..=-1.0).contains(&inverse.min()) && (0.5..0.51).contains(&inverse.max()));
     }
 
     /// The greatest distance between the values at the same rank in two histograms, by centres of bins.
