@@ -21,6 +21,8 @@ mod round_trip;
 mod scratch;
 mod segment;
 mod tensors;
+mod vit;
+mod weights;
 
 use libtest_mimic::Arguments;
 
@@ -40,6 +42,7 @@ fn main() {
         segment::trials(),
         tensors::trials(),
         round_trip::trials(),
+        weights::trials(),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect());
     drop(folder);

@@ -6,6 +6,7 @@
 mod element;
 mod error;
 mod evaluate;
+pub mod experiment;
 mod facts;
 mod feed;
 mod generate;
@@ -14,7 +15,6 @@ mod latency;
 mod layers;
 mod mask_file;
 mod memory;
-pub mod experiment;
 mod quantize;
 mod report;
 mod resolve;

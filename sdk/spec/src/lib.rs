@@ -27,5 +27,7 @@ pub use model::{
     YoloLayout,
 };
 pub use recipe::{Precision, Ranges, Recipe};
-pub use target::{ActivationType, Memory, Optimization, OrtBuild, PrecisionRules, Provider, SessionRules, Target};
+pub use target::{
+    ActivationType, Memory, Optimization, OrtBuild, PrecisionRules, Provider, SessionRules, Target,
+};
 pub use tensor::{ElementType, TensorInfo};

@@ -45,7 +45,8 @@ pub(crate) fn observe(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Observation, CompileError> {
     let bytes = with_outputs(model, values).to_bytes()?;
-    let mut pipeline = Pipeline::from_parts(Model::Bytes(&bytes), &named_output(spec, model), target, options)?;
+    let mut pipeline =
+        Pipeline::from_parts(Model::Bytes(&bytes), &named_output(spec, model), target, options)?;
     drop(bytes);
     let taps = taps(pipeline.session(), values)?;
     let mut failed = Vec::new();
@@ -68,7 +69,9 @@ pub(crate) fn observe(
     })?;
     let inputs = files.len() - failed.len();
     if let (0, Some(first)) = (inputs, failed.first()) {
-        return Err(CompileError::Inputs(format!("not one calibration input could be used; the first: {first}")));
+        return Err(CompileError::Inputs(format!(
+            "not one calibration input could be used; the first: {first}"
+        )));
     }
     let histograms = values.iter().map(|name| (*name).to_owned()).zip(histograms).collect();
     let observation = Observation { histograms, inputs, failed };

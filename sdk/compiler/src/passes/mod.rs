@@ -7,24 +7,35 @@
 
 mod cut;
 mod dead;
+mod dynamic_int8;
 mod fix_shapes;
 mod fold;
 mod fp16_weights;
+mod int4_weights;
+mod int8_weights;
+mod linear;
+mod nbits;
 mod opset;
 mod qdq;
 #[cfg(test)]
 mod testing;
+mod weights;
 
 use farsight_graph::{CheckError, Document, DocumentError, OpsetError, TensorError};
 use thiserror::Error;
 
 pub use cut::{CutReport, CutSettings, cut};
 pub use dead::{DeadReport, dead};
+pub use dynamic_int8::{DynamicInt8Report, DynamicInt8Settings, DynamicLayer, dynamic_int8};
 pub use fix_shapes::{FixShapesReport, FixShapesSettings, InputShape, fix_shapes};
 pub use fold::{Evaluate, FoldReport, FoldSettings, fold};
 pub use fp16_weights::{Fp16Report, Fp16Settings, LeftOut, StoredTensor, fp16_weights};
-pub use qdq::{QdqReport, QdqSettings, qdq};
+pub use int4_weights::{Int4WeightsReport, Int4WeightsSettings, PackedWeight, int4_weights};
+pub use int8_weights::{Int8WeightsReport, Int8WeightsSettings, int8_weights};
+pub use opset::{OpsetReport, OpsetSettings, opset};
 pub use opset::{OpsetSettings, opset};
+pub use qdq::{QdqReport, QdqSettings, qdq};
+pub use weights::StoredInt8;
 
 /// Why a pass could not be done.
 #[derive(Debug, Error)]

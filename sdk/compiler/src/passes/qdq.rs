@@ -107,7 +107,8 @@ impl Rewrite<'_> {
             }
             let values: Vec<String> =
                 value_inputs(&graph.node[index], &links).into_iter().map(str::to_owned).collect();
-            let scale = values.first().and_then(|value| self.settings.grids.get(value)).map(|grid| grid.scale);
+            let scale =
+                values.first().and_then(|value| self.settings.grids.get(value)).map(|grid| grid.scale);
             self.quantize_constants(&mut node, &links, scale)?;
             for input in &mut node.input {
                 if let Some(new) = values.contains(input).then(|| self.read_as.get(input)).flatten() {
@@ -149,8 +150,7 @@ impl Rewrite<'_> {
         let scale = self.constant(&format!("{value}_scale"), &[], &[grid.scale]);
         let zero_point = self.zero_point(value, grid.zero_point);
         let quantized = self.names.fresh(&format!("{value}_quantized"));
-        let result =
-            result.map_or_else(|| self.names.fresh(&format!("{value}_dequantized")), str::to_owned);
+        let result = result.map_or_else(|| self.names.fresh(&format!("{value}_dequantized")), str::to_owned);
         self.node("QuantizeLinear", &[from, &scale, &zero_point], &quantized);
         self.node("DequantizeLinear", &[&quantized, &scale, &zero_point], &result);
         self.report.values += 1;

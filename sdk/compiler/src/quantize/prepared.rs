@@ -142,7 +142,9 @@ impl Prepared {
             );
             found.insert(index, reason.clone());
             let readers = node.output.iter().flat_map(|value| links.consumers(value)).copied();
-            found.extend(readers.filter(|reader| scheme.nodes.contains(reader)).map(|reader| (reader, reason.clone())));
+            found.extend(
+                readers.filter(|reader| scheme.nodes.contains(reader)).map(|reader| (reader, reason.clone())),
+            );
         }
         found
     }

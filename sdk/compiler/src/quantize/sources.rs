@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use farsight_graph::onnx::{GraphProto, NodeProto};
 use farsight_graph::Links;
+use farsight_graph::onnx::{GraphProto, NodeProto};
 
 /// Longest chain of nodes that is followed from a value to what is observed.
 const LONGEST: usize = 32;
@@ -45,7 +45,13 @@ impl Function {
     pub(crate) fn apply(self, x: f32) -> f32 {
         match self {
             Self::Clip(low, high) => x.max(low).min(high),
-            Self::LeakyRelu(slope) => if x < 0.0 { slope * x } else { x },
+            Self::LeakyRelu(slope) => {
+                if x < 0.0 {
+                    slope * x
+                } else {
+                    x
+                }
+            }
             Self::Silu => x / (1.0 + (-x).exp()),
         }
     }
@@ -79,14 +85,15 @@ fn source(graph: &GraphProto, links: &Links, value: &str, left: usize) -> RangeS
         "Sigmoid" | "Softmax" | "HardSigmoid" => Some(RangeSource::Fixed { low: 0.0, high: 1.0 }),
         "Tanh" => Some(RangeSource::Fixed { low: -1.0, high: 1.0 }),
         "Relu" => of_input(0).map(|source| after(source, Function::Clip(0.0, f32::INFINITY))),
-        "LeakyRelu" => of_input(0)
-            .map(|source| after(source, Function::LeakyRelu(node.float("alpha").unwrap_or(0.01)))),
+        "LeakyRelu" => {
+            of_input(0).map(|source| after(source, Function::LeakyRelu(node.float("alpha").unwrap_or(0.01))))
+        }
         "Clip" => bounds(node, links)
             .and_then(|(low, high)| of_input(0).map(|source| after(source, Function::Clip(low, high)))),
         "Mul" => silu_input(graph, node, links)
             .map(|input| after(source(graph, links, input, left - 1), Function::Silu)),
-        "DepthToSpace" | "Flatten" | "Identity" | "MaxPool" | "Reshape" | "Resize" | "Slice" | "SpaceToDepth"
-        | "Split" | "Squeeze" | "Transpose" | "Unsqueeze" => of_input(0),
+        "DepthToSpace" | "Flatten" | "Identity" | "MaxPool" | "Reshape" | "Resize" | "Slice"
+        | "SpaceToDepth" | "Split" | "Squeeze" | "Transpose" | "Unsqueeze" => of_input(0),
         "Concat" => (0..node.input.len()).map(of_input).collect::<Option<_>>().map(RangeSource::Any),
         _ => None,
     };
@@ -123,9 +130,10 @@ fn bounds(node: &NodeProto, links: &Links) -> Option<(f32, f32)> {
 fn silu_input<'n>(graph: &GraphProto, node: &'n NodeProto, links: &Links) -> Option<&'n str> {
     let (a, b) = (node.input(0)?, node.input(1)?);
     let is_sigmoid_of = |gate: &str, input: &str| {
-        links.producer(gate).map(|index| &graph.node[index]).is_some_and(|maker| {
-            maker.is("Sigmoid") && maker.input(0) == Some(input)
-        })
+        links
+            .producer(gate)
+            .map(|index| &graph.node[index])
+            .is_some_and(|maker| maker.is("Sigmoid") && maker.input(0) == Some(input))
     };
     if is_sigmoid_of(b, a) {
         Some(a)

@@ -1,8 +1,8 @@
 //! Constants of int8 nodes: weights, biases, and the constant side of an Add or Mul.
 
+use farsight_graph::Attribute;
 use farsight_graph::Links;
 use farsight_graph::onnx::{NodeProto, TensorProto};
-use farsight_graph::Attribute;
 
 use super::Rewrite;
 use crate::calibrate::{QParams, Range};
