@@ -108,9 +108,8 @@ pub fn dynamic_int8(
     settings: &DynamicInt8Settings,
 ) -> Result<DynamicInt8Report, PassError> {
     checked("dynamic_int8", document, |document| {
-        if let Some(from) = document.opset("").filter(|&opset| opset < OPSET) {
-            let reason = "dynamic int8 needs DynamicQuantizeLinear; take the model to a newer opset first";
-            return Err(PassError::OpsetRange { from, to: OPSET, reason });
+        if let Some(found) = document.opset("").filter(|&opset| opset < OPSET) {
+            return Err(PassError::TooOld { pass: "dynamic_int8", found, needed: OPSET });
         }
         let before = document.encoded_len();
         let graph = &mut document.graph;

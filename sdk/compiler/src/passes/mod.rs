@@ -32,7 +32,6 @@ pub use fold::{Evaluate, FoldReport, FoldSettings, fold};
 pub use fp16_weights::{Fp16Report, Fp16Settings, LeftOut, StoredTensor, fp16_weights};
 pub use int4_weights::{Int4WeightsReport, Int4WeightsSettings, PackedWeight, int4_weights};
 pub use int8_weights::{Int8WeightsReport, Int8WeightsSettings, int8_weights};
-pub use opset::{OpsetReport, OpsetSettings, opset};
 pub use opset::{OpsetSettings, opset};
 pub use qdq::{QdqReport, QdqSettings, qdq};
 pub use weights::StoredInt8;
