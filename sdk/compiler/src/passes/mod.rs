@@ -7,6 +7,7 @@
 
 mod cut;
 mod dead;
+mod dequantize;
 mod fix_shapes;
 mod fold;
 mod fp16_weights;
@@ -19,6 +20,7 @@ use thiserror::Error;
 
 pub use cut::{CutReport, CutSettings, cut};
 pub use dead::{DeadReport, dead};
+pub use dequantize::{DequantizeReport, KeptNode, dequantize};
 pub use fix_shapes::{FixShapesReport, FixShapesSettings, InputShape, fix_shapes};
 pub use fold::{Evaluate, FoldReport, FoldSettings, fold};
 pub use fp16_weights::{Fp16Report, Fp16Settings, LeftOut, StoredTensor, fp16_weights};
