@@ -7,6 +7,7 @@
 
 mod cut;
 mod dead;
+mod dequantize;
 mod dynamic_int8;
 mod fix_shapes;
 mod fold;
@@ -26,6 +27,7 @@ use thiserror::Error;
 
 pub use cut::{CutReport, CutSettings, cut};
 pub use dead::{DeadReport, dead};
+pub use dequantize::{DequantizeReport, KeptNode, dequantize};
 pub use dynamic_int8::{DynamicInt8Report, DynamicInt8Settings, DynamicLayer, dynamic_int8};
 pub use fix_shapes::{FixShapesReport, FixShapesSettings, InputShape, fix_shapes};
 pub use fold::{Evaluate, FoldReport, FoldSettings, fold};
