@@ -3,12 +3,14 @@
 //! [`compile`] is one straight line: read the source, resolve the spec from what the file says, run the
 //! passes, verify against the source model, write the bundle. Each of these steps has its own file.
 
+mod decide;
 mod element;
 mod error;
 mod evaluate;
 mod facts;
 mod generate;
 mod job;
+mod judge;
 mod latency;
 mod layers;
 mod mask_file;
@@ -17,6 +19,7 @@ mod report;
 mod resolve;
 mod self_test;
 mod source;
+mod tally;
 mod verify;
 mod write;
 
@@ -24,14 +27,16 @@ pub mod data;
 pub mod passes;
 
 pub use error::CompileError;
-pub use evaluate::{Agreement, EvaluateSettings, Evaluation, FailedInput, Scores, evaluate};
+pub use evaluate::{Agreement, EvaluateSettings, Evaluation, FailedInput, evaluate};
 pub use facts::facts;
 pub use generate::fill_inputs;
 pub use job::{Job, Progress, compile};
+pub use judge::{Judge, Verdict, halves};
 pub use latency::{Latency, interleave, median};
 pub use layers::{Layer, layers};
 pub use memory::peak_rss_mb;
 pub use report::{Accuracy, PassEntry, Report};
 pub use self_test::{SelfTestResult, run_self_test};
 pub use source::Source;
+pub use tally::Scores;
 pub use write::write_atomically;
