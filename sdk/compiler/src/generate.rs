@@ -128,7 +128,7 @@ fn write(session: &mut Session, index: usize, values: &[f32]) -> Result<(), Comp
 }
 
 /// splitmix64 (Steele, Lea, Flood 2014): the same numbers everywhere.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -139,7 +139,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, most: usize) -> usize {
+    pub(crate) fn below(&mut self, most: usize) -> usize {
         (self.next() % most.max(1) as u64) as usize
     }
 

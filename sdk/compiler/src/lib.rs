@@ -3,6 +3,7 @@
 //! [`compile`] is one straight line: read the source, resolve the spec from what the file says, run the
 //! passes, verify against the source model, write the bundle. Each of these steps has its own file.
 
+mod decide;
 mod element;
 mod error;
 mod evaluate;
@@ -11,6 +12,7 @@ mod facts;
 mod feed;
 mod generate;
 mod job;
+mod judge;
 mod latency;
 mod layers;
 mod mask_file;
@@ -21,6 +23,7 @@ mod report;
 mod resolve;
 mod self_test;
 mod source;
+mod tally;
 mod verify;
 mod write;
 
@@ -30,11 +33,12 @@ pub mod npy;
 pub mod passes;
 
 pub use error::CompileError;
-pub use evaluate::{Agreement, EvaluateSettings, Evaluation, FailedInput, Scores, evaluate};
+pub use evaluate::{Agreement, EvaluateSettings, Evaluation, FailedInput, evaluate};
 pub use facts::facts;
 pub use feed::fill_from_npy;
 pub use generate::fill_inputs;
 pub use job::{Job, Progress, compile};
+pub use judge::{Judge, Verdict, halves};
 pub use latency::{Latency, interleave, median};
 pub use layers::{Layer, layers};
 pub use memory::peak_rss_mb;
@@ -42,4 +46,5 @@ pub use quantized::{Form, QuantizedForm, SlowOperator, quantized_form};
 pub use report::{Accuracy, PassEntry, Report};
 pub use self_test::{SelfTestResult, run_self_test};
 pub use source::Source;
+pub use tally::Scores;
 pub use write::write_atomically;

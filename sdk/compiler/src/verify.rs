@@ -10,6 +10,7 @@ use crate::evaluate::{EvaluateSettings, evaluate};
 use crate::generate::fill_inputs;
 use crate::report::Accuracy;
 use crate::self_test::numbers;
+use crate::tally::{AGREEMENT, Measured};
 use crate::{CompileError, Progress};
 
 /// Generated inputs that are compared where there is no data.
@@ -66,17 +67,12 @@ fn on_files(
         log::warn!("left out: {}", failed.message);
     }
     let agreement = found.agreement.map_or(1.0, |agreement| agreement.agreement);
-    let measure = |scores: &Option<crate::Scores>| scores.as_ref().map(crate::Scores::measure);
-    let (metric, before, after) = match (measure(&found.reference_scores), measure(&found.scores)) {
-        (Some((metric, Some(before))), Some((_, Some(after)))) => (metric, before, after),
-        // Labels of which nothing can be measured (no object anywhere) say as much as none.
-        _ => ("agreement", 1.0, agreement),
-    };
+    let measured = Measured::of(found.reference_scores.as_ref(), found.scores.as_ref(), agreement);
     Ok(Accuracy {
-        metric,
-        source: before,
-        compiled: after,
-        drop: (before - after).max(0.0),
+        metric: measured.metric,
+        source: measured.source,
+        compiled: measured.compiled,
+        drop: (measured.source - measured.compiled).max(0.0),
         budget,
         samples: found.samples,
         agreement,
@@ -107,7 +103,7 @@ fn on_generated(
         worst.max_abs = worst.max_abs.max(difference.max_abs);
     }
     Ok(Accuracy {
-        metric: "agreement",
+        metric: AGREEMENT,
         source: 1.0,
         compiled: worst.agreement,
         drop: 1.0 - worst.agreement,

@@ -20,7 +20,8 @@ pub use decode::{
 pub use frame::{Frame, FrameError, PixelFormat, Yuv, YuvMatrix, YuvRange};
 pub use geometry::Geometry;
 pub use metrics::{
-    Confusion, DetectionMetrics, DetectionScores, MaskError, MultiLabelAp, TopK, Truth, average_precision,
+    Confusion, DetectionDraws, DetectionMetrics, DetectionScores, MaskError, MultiLabelAp, TopK, Truth,
+    average_precision,
 };
 #[cfg(feature = "pictures")]
 pub use picture::{Picture, PictureError};

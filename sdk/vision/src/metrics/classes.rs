@@ -25,6 +25,13 @@ impl TopK {
         self.first_five += usize::from(place.is_some_and(|place| place < 5));
     }
 
+    /// Adds the samples of another: the same as if each had been added here.
+    pub fn merge(&mut self, other: &Self) {
+        self.samples += other.samples;
+        self.first += other.first;
+        self.first_five += other.first_five;
+    }
+
     /// How many samples were added.
     pub fn samples(&self) -> usize {
         self.samples
@@ -127,6 +134,19 @@ mod tests {
         }
         top.add(&[], 0);
         assert_eq!((top.samples(), top.top1(), top.top5()), (4, Some(0.25), Some(0.5)));
+    }
+
+    #[test]
+    fn merged_parts_are_the_whole() {
+        let (mut whole, mut merged) = (TopK::new(), TopK::new());
+        for truth in [7, 4, 9] {
+            let mut part = TopK::new();
+            for top in [&mut whole, &mut part] {
+                top.add(&ranked(&[7, 1, 2, 3, 4, 5]), truth);
+            }
+            merged.merge(&part);
+        }
+        assert_eq!(merged, whole);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub struct DetectionScores {
 /// Gathers pictures, then measures.
 #[derive(Debug, Clone, Default)]
 pub struct DetectionMetrics {
-    classes: BTreeMap<usize, Class>,
+    pub(super) classes: BTreeMap<usize, Class>,
     pictures: usize,
 }
 
@@ -48,18 +48,24 @@ const THRESHOLDS: usize = 10;
 const RECALL_POINTS: usize = 101;
 
 #[derive(Debug, Clone, Default)]
-struct Class {
+pub(super) struct Class {
     /// Objects that are no crowds.
-    objects: usize,
-    matches: Vec<Match>,
+    pub(super) objects: usize,
+    pub(super) matches: Vec<Match>,
 }
 
 /// A detection and what became of it, a bit an IoU threshold.
 #[derive(Debug, Clone, Copy)]
-struct Match {
+pub(super) struct Match {
     score: f32,
     matched: u16,
     ignored: u16,
+}
+
+impl Match {
+    pub(super) fn best_first(&self, other: &Self) -> std::cmp::Ordering {
+        other.score.total_cmp(&self.score)
+    }
 }
 
 impl DetectionMetrics {
@@ -90,6 +96,16 @@ impl DetectionMetrics {
         }
     }
 
+    /// Adds the pictures of another: the same as if each had been added here, after those already there.
+    pub fn merge(&mut self, other: &Self) {
+        self.pictures += other.pictures;
+        for (&class, other) in &other.classes {
+            let class = self.classes.entry(class).or_default();
+            class.objects += other.objects;
+            class.matches.extend_from_slice(&other.matches);
+        }
+    }
+
     /// The measures over all pictures; `conf` is the score from which on a detection counts for precision
     /// and recall.
     pub fn scores(&self, conf: f32) -> DetectionScores {
@@ -114,8 +130,8 @@ impl Class {
             return None;
         }
         let mut matches = self.matches.clone();
-        matches.sort_by(|a, b| b.score.total_cmp(&a.score));
-        Some(std::array::from_fn(|threshold| average_precision_at(&matches, threshold, self.objects)))
+        matches.sort_by(Match::best_first);
+        Some(average_precisions(matches.iter().map(|found| (found, 1)), self.objects))
     }
 
     /// Detections matched at IoU .50, and detections, that score `conf` or more.
@@ -125,26 +141,58 @@ impl Class {
     }
 }
 
-fn average_precision_at(matches: &[Match], threshold: usize, objects: usize) -> f64 {
-    let bit = |bits: u16| bits >> threshold & 1 == 1;
-    let (mut hits, mut misses) = (0.0, 0.0);
-    let mut curve: Vec<(f64, f64)> = Vec::with_capacity(matches.len());
-    for found in matches {
-        if !bit(found.ignored) {
-            *(if bit(found.matched) { &mut hits } else { &mut misses }) += 1.0;
+/// At each IoU threshold, of matches in the order of their scores, each with the times it counts.
+///
+/// The curve has a point at each hit only: elsewhere precision falls and recall stays, so that no recall point is
+/// read there. For the same reason a hit that counts twice is one point: precision is best at its end.
+pub(super) fn average_precisions<'m>(
+    matches: impl Iterator<Item = (&'m Match, u32)>,
+    objects: usize,
+) -> [f64; THRESHOLDS] {
+    let mut curves: [Vec<Point>; THRESHOLDS] = Default::default();
+    let (mut hits, mut ignored, mut seen) = ([0; THRESHOLDS], [0; THRESHOLDS], 0);
+    for (found, times) in matches {
+        seen += times;
+        // Most detections match nothing at all.
+        if found.matched == 0 || times == 0 {
+            continue;
         }
-        curve.push((hits / objects as f64, hits / (misses + hits + f64::EPSILON)));
+        for threshold in 0..THRESHOLDS {
+            if found.ignored >> threshold & 1 == 1 {
+                ignored[threshold] += times;
+            } else if found.matched >> threshold & 1 == 1 {
+                hits[threshold] += times;
+                let counted = f64::from(seen - ignored[threshold]);
+                curves[threshold].push(Point {
+                    recall: f64::from(hits[threshold]) / objects as f64,
+                    precision: f64::from(hits[threshold]) / (counted + f64::EPSILON),
+                });
+            }
+        }
     }
+    curves.map(average_precision)
+}
+
+/// A point of a precision-recall curve.
+struct Point {
+    recall: f64,
+    precision: f64,
+}
+
+fn average_precision(mut curve: Vec<Point>) -> f64 {
     let mut best = 0.0;
-    for (_, precision) in curve.iter_mut().rev() {
-        best = f64::max(best, *precision);
-        *precision = best;
+    for point in curve.iter_mut().rev() {
+        best = f64::max(best, point.precision);
+        point.precision = best;
     }
-    let precision_at = |point| {
-        let first = curve.partition_point(|(recall, _)| *recall < recall_point(point));
-        curve.get(first).map_or(0.0, |(_, precision)| *precision)
-    };
-    (0..RECALL_POINTS).map(precision_at).sum::<f64>() / RECALL_POINTS as f64
+    let (mut first, mut sum) = (0, 0.0);
+    for recall in (0..RECALL_POINTS).map(recall_point) {
+        while curve.get(first).is_some_and(|point| point.recall < recall) {
+            first += 1;
+        }
+        sum += curve.get(first).map_or(0.0, |point| point.precision);
+    }
+    sum / RECALL_POINTS as f64
 }
 
 /// `numpy.linspace(0, 1, 101)`, whose rounding decides ties.
@@ -211,4 +259,41 @@ fn overlap(found: [f64; 4], truth: &Truth) -> f64 {
     let inter = width * height;
     let union = if truth.crowd { area(found) } else { area(found) + area(there) - inter };
     inter / union
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two objects of two classes, boxes shifted by the picture's number: each IoU threshold sees others right.
+    fn picture(number: usize) -> (Vec<Detection>, Vec<Truth>) {
+        let there = [0, 1].map(|class| {
+            let x = 200.0 * class as f64;
+            Truth { bbox: [x, 0.0, x + 100.0, 100.0], class, crowd: number == 3 && class == 1 }
+        });
+        let found = |i: usize| {
+            let x = (200 * (i % 2) + 9 * (i + number) % 70) as f32;
+            // Few scores: ties across pictures, whose order the sum must keep.
+            let score = (i * 7 + number) as f32 % 3.0 / 3.0;
+            Detection { bbox: [x, 0.0, x + 100.0, 100.0], score, class: i % 2 }
+        };
+        ((0..6).map(found).collect(), there.to_vec())
+    }
+
+    #[test]
+    fn merged_parts_are_the_whole() {
+        let (mut whole, mut merged) = (DetectionMetrics::new(), DetectionMetrics::new());
+        for pictures in [0..1, 1..4, 4..4, 4..9] {
+            let mut part = DetectionMetrics::new();
+            for (found, there) in pictures.map(picture) {
+                whole.add(&found, &there);
+                part.add(&found, &there);
+            }
+            merged.merge(&part);
+        }
+        assert_eq!(merged.pictures(), 9);
+        assert_eq!(merged.scores(0.3), whole.scores(0.3));
+        let ap = whole.scores(0.3).ap50_95.unwrap();
+        assert!(ap > 0.1 && ap < 0.9, "{ap}: this tells nothing");
+    }
 }

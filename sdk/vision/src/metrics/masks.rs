@@ -67,6 +67,15 @@ impl Confusion {
         Ok(())
     }
 
+    /// Adds the pixels of another: the same as if its masks had been added here.
+    ///
+    /// # Panics
+    /// If the two were made for other classes or another label to ignore: no such sum means anything.
+    pub fn merge(&mut self, other: &Self) {
+        assert_eq!((self.classes, self.ignore), (other.classes, other.ignore), "classes, label to ignore");
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
+    }
+
     /// Intersection over union of a class; none where it is neither there nor found.
     pub fn iou(&self, class: usize) -> Option<f64> {
         let [both, there, found] = self.of(class)?;
@@ -120,6 +129,25 @@ mod tests {
         );
         assert_eq!(confusion.mean_iou(), Some((0.5 + 1.0 / 3.0) / 3.0));
         assert_eq!(confusion.pixel_accuracy(), Some(0.5));
+    }
+
+    #[test]
+    fn merged_parts_are_the_whole() {
+        let (mut whole, mut merged) = (Confusion::new(3, Some(255)), Confusion::new(3, Some(255)));
+        for (found, there) in [([0, 0, 1, 1], [0, 1, 1, 255]), ([2, 255, 0, 1], [1, 0, 0, 2])] {
+            let mut part = Confusion::new(3, Some(255));
+            for confusion in [&mut whole, &mut part] {
+                confusion.add(&found, &there).unwrap();
+            }
+            merged.merge(&part);
+        }
+        assert_eq!(merged.counts, whole.counts);
+    }
+
+    #[test]
+    #[should_panic(expected = "classes, label to ignore")]
+    fn confusions_of_other_classes_do_not_merge() {
+        Confusion::new(3, None).merge(&Confusion::new(2, None));
     }
 
     #[test]
