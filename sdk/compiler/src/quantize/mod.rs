@@ -1,14 +1,14 @@
 //! Static int8, step by step: what the target's kernels take ([`kernels`]), which nodes compute in int8 and which
-//! values are quantized for them ([`scheme`]), how their ranges follow from what was observed ([`grids`]).
+//! values are quantized for them ([`scheme`]), how their ranges follow from what was observed ([`ranges`]).
 
-mod grids;
 mod kernels;
 mod prepared;
+mod ranges;
 mod scheme;
 mod sources;
 
-pub(crate) use grids::{Grids, grids, range_of};
 pub(crate) use kernels::Kernels;
 pub(crate) use prepared::{Built, Choice, Prepared};
+pub(crate) use ranges::range_of;
 pub(crate) use scheme::{Scheme, scheme, value_inputs};
 pub(crate) use sources::{RangeSource, sources};

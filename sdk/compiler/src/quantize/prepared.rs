@@ -1,16 +1,17 @@
 //! A float model with all that is known of it to make it int8, any number of times.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use farsight::Options;
 use farsight_engine::Library;
+use farsight_graph::onnx::GraphProto;
 use farsight_graph::{Document, Facts};
 use farsight_spec::{ActivationType, ModelSpec, Target};
 
-use super::{Kernels, RangeSource, Scheme, grids, range_of, scheme, sources};
-use crate::calibrate::{Observation, RangeMethod, observe};
-use crate::layers::{Layer, layers};
+use super::{Kernels, RangeSource, Scheme, range_of, scheme, sources};
+use crate::calibrate::{Observation, QParams, Range, RangeMethod, observe};
+use crate::layers::{Layer, layers, tail};
 use crate::passes::{QdqReport, QdqSettings, qdq};
 use crate::{CompileError, Progress, facts};
 
@@ -26,6 +27,8 @@ pub(crate) struct Prepared {
     facts: Facts,
     sources: HashMap<String, RangeSource>,
     pub(crate) observation: Observation,
+    /// Values that the tail reads or that are outputs.
+    decoded: HashSet<String>,
 }
 
 /// What is still to be chosen.
@@ -36,6 +39,9 @@ pub(crate) struct Choice {
     /// Nodes that shall stay float, by place, and why.
     pub(crate) float: BTreeMap<usize, String>,
 }
+
+/// Scale and zero point of every quantized value.
+type Grids = HashMap<String, QParams>;
 
 /// An int8 model.
 pub(crate) struct Built {
@@ -68,7 +74,8 @@ impl Prepared {
         sources.values().for_each(|source| source.observed(&mut observed));
         let observed: Vec<&str> = observed.into_iter().collect();
         let observation = observe(&document, &observed, spec, target, options, files, progress)?;
-        Ok(Self { document, layers, kernels, facts, sources, observation })
+        let decoded = decoded(&document.graph);
+        Ok(Self { document, layers, kernels, facts, sources, observation, decoded })
     }
 
     /// The int8 model of a choice.
@@ -88,10 +95,7 @@ impl Prepared {
         };
         let settings = QdqSettings {
             nodes: scheme.nodes.clone(),
-            grids: grids(&self.sources, &self.observation.histograms, choice.method, self.kernels.activation)
-                .into_iter()
-                .filter(|(value, _)| scheme.values.contains(value))
-                .collect(),
+            grids: self.grids(&scheme, choice.method),
             activation: self.kernels.activation,
             weight_limit: self.kernels.weight_limit(),
         };
@@ -99,6 +103,21 @@ impl Prepared {
         let report = qdq(&mut document, &settings)
             .map_err(|error| CompileError::Pass { pass: "qdq", error: Box::new(error) })?;
         Ok(Built { document, scheme, report })
+    }
+
+    /// Scale and zero point of a scheme's values. What the decoder reads keeps its whole range, whatever the method:
+    /// of millions of scores the few greatest are the answer, and a percentile would cut them off.
+    fn grids(&self, scheme: &Scheme, method: RangeMethod) -> Grids {
+        let grid = |value: &String| {
+            let method = if self.decoded.contains(value) { RangeMethod::MinMax } else { method };
+            let range = self.range(value, method)?;
+            Some((value.clone(), QParams::of(range, self.kernels.activation)))
+        };
+        scheme.values.iter().filter_map(grid).collect()
+    }
+
+    fn range(&self, value: &str, method: RangeMethod) -> Option<Range> {
+        range_of(self.sources.get(value)?, &self.observation.histograms, method, self.kernels.activation)
     }
 
     /// Part of the multiplications that a scheme does in int8.
@@ -123,10 +142,7 @@ impl Prepared {
             let widths: Vec<f32> = node
                 .input
                 .iter()
-                .filter_map(|input| self.sources.get(input))
-                .filter_map(|source| {
-                    range_of(source, &self.observation.histograms, method, self.kernels.activation)
-                })
+                .filter_map(|input| self.range(input, method))
                 .map(|range| range.high - range.low)
                 .filter(|width| *width > 0.0)
                 .collect();
@@ -148,4 +164,12 @@ impl Prepared {
         }
         found
     }
+}
+
+/// Values that the tail reads or that are outputs.
+fn decoded(graph: &GraphProto) -> HashSet<String> {
+    let links = graph.links();
+    let tail = tail(graph, &links);
+    let read = tail.iter().flat_map(|&index| &graph.node[index].input);
+    read.map(String::as_str).chain(graph.output_names()).map(str::to_owned).collect()
 }

@@ -1,29 +1,12 @@
-//! Grids: the scale and zero point of every quantized value, from what was observed.
+//! Ranges: of every quantized value, from what was observed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use farsight_spec::ActivationType;
 
 use super::RangeSource;
 use super::sources::Function;
-use crate::calibrate::{Histogram, QParams, Range, RangeMethod, range};
-
-/// Scale and zero point of every value.
-pub(crate) type Grids = HashMap<String, QParams>;
-
-/// The grids of all values that have a source, their ranges taken by one method.
-pub(crate) fn grids(
-    sources: &HashMap<String, RangeSource>,
-    histograms: &BTreeMap<String, Histogram>,
-    method: RangeMethod,
-    activation: ActivationType,
-) -> Grids {
-    let grid = |(value, source): (&String, &RangeSource)| {
-        let range = range_of(source, histograms, method, activation)?;
-        Some((value.clone(), QParams::of(range, activation)))
-    };
-    sources.iter().filter_map(grid).collect()
-}
+use crate::calibrate::{Histogram, Range, RangeMethod, range};
 
 /// The range of one value; `None` where what it comes from was not observed.
 pub(crate) fn range_of(
