@@ -6,7 +6,8 @@ use farsight_engine::Library;
 use farsight_graph::onnx::tensor_proto::DataType;
 use farsight_graph::onnx::{GraphProto, NodeProto, TensorProto};
 use farsight_graph::{Dim, Document, Fact, Facts, Links};
-use serde::Serialize;
+use half::f16;
+use serde::{Deserialize, Serialize};
 
 use crate::CompileError;
 use crate::facts::facts;
@@ -48,7 +49,7 @@ pub struct Costs {
     pub layers: Vec<LayerCost>,
     /// How often each operator occurs in the main graph; one of another domain has the domain in front.
     pub operators: BTreeMap<String, usize>,
-    /// Inputs whose open axes were counted as 1: `"images [batch, 3, 640, 640]"`.
+    /// Inputs of open shape, and the shapes that were counted: `"x [N, 3, H, W] as [1, 3, 1, 1]"`.
     pub assumed: Vec<String>,
     /// What is not in the sum of the MACs: layers of open (or empty) shape, operators without a rule, bodies
     /// of control flow.
@@ -69,7 +70,7 @@ pub struct Activations {
 }
 
 /// What a layer costs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerCost {
     /// What to call it.
     pub name: String,
@@ -77,7 +78,7 @@ pub struct LayerCost {
     pub op: String,
     /// `conv`, `depthwise conv`, `grouped conv`, `pointwise conv`, `conv 3d`, `transposed conv`, `gemm`,
     /// `matmul`, or `attention matmul` where both factors are computed.
-    pub kind: &'static str,
+    pub kind: String,
     /// Multiplications and additions, in pairs; 0 where a shape is open.
     pub macs: u64,
     /// Its share of all MACs, 0 to 1.
@@ -88,28 +89,47 @@ pub struct LayerCost {
     pub output: Vec<Option<i64>>,
 }
 
-/// What a model costs, and the facts it was counted with. Where inputs have open axes, these count as 1; if no
-/// session takes that, they stay open and what depends on them is not counted. Constants are folded first, as in
-/// a compile: shapes become known that only constants decide. What no output needs costs nothing.
-pub fn costs(document: &Document, library: &'static Library) -> (Costs, Facts) {
-    let mut known = Facts::of(&document.graph);
-    for (candidate, assumed) in with_ones(document).into_iter().chain([(document.clone(), Vec::new())]) {
-        if let Ok((settled, facts)) = settle(candidate, library) {
-            known.extend(&facts);
-            return (whole(document, &settled.graph, &facts, assumed), known);
+/// What a model costs, and the facts it was counted with. Open axes of inputs count as 1; where that is too
+/// small (a U-Net halves its picture), the first axis counts as 1 and the others as 64; where no session takes
+/// that either, they stay open and what depends on them is not counted. Constants are folded first: shapes become
+/// known that only constants decide. What no output needs costs nothing. Without a library only the shapes count
+/// that the file itself declares.
+pub fn costs(document: &Document, library: Option<&'static Library>) -> (Costs, Facts) {
+    let declared = Facts::of(&document.graph);
+    let with_facts = |settled: &GraphProto, facts: Facts, assumed: Vec<String>| {
+        let mut known = declared.clone();
+        known.extend(&facts);
+        (whole(document, settled, &facts, assumed), known)
+    };
+    let mut first = None;
+    let candidates = [1, 64].into_iter().filter_map(|length| with_lengths(document, length));
+    let candidates = candidates.chain([(document.clone(), Vec::new())]);
+    for ((candidate, assumed), library) in candidates.zip(library.into_iter().cycle()) {
+        let Ok((settled, facts)) = settle(candidate, library) else { continue };
+        let found = with_facts(&settled.graph, facts, assumed);
+        if found.0.layers.iter().all(|layer| layer.macs > 0) {
+            return found;
         }
+        first.get_or_insert(found);
     }
-    (whole(document, &document.graph, &known, Vec::new()), known)
+    first.unwrap_or_else(|| with_facts(&document.graph, declared.clone(), Vec::new()))
 }
 
-/// The document with every open axis of its inputs 1, and these inputs; `None` if none is open.
-fn with_ones(document: &Document) -> Option<(Document, Vec<String>)> {
+/// The document with open axes of its inputs fixed: the first of each to 1, the others to `length`. With it the
+/// inputs concerned; `None` if none is open.
+fn with_lengths(document: &Document, length: i64) -> Option<(Document, Vec<String>)> {
     let mut shapes = Vec::new();
     let mut assumed = Vec::new();
     for input in document.graph.required_inputs() {
         let Some(shape) = input.shape().filter(|shape| !shape.iter().all(is_fixed)) else { continue };
-        assumed.push(format!("{} {}", input.name(), shape_text(&shape)));
-        let axes = shape.iter().map(|dim| (!is_fixed(dim)).then_some(1)).collect();
+        let axis = |(place, dim): (usize, &Dim)| match dim {
+            Dim::Fixed(fixed) => *fixed,
+            _ if place == 0 => 1,
+            _ => length,
+        };
+        let axes: Vec<i64> = shape.iter().enumerate().map(axis).collect();
+        assumed.push(format!("{} {} as {axes:?}", input.name(), shape_text(&shape)));
+        let axes = axes.into_iter().map(Some).collect();
         shapes.push(InputShape { input: input.name().to_owned(), axes });
     }
     let mut document = document.clone();
@@ -131,16 +151,39 @@ fn settle(mut document: Document, library: &'static Library) -> Result<(Document
     const ROUNDS: usize = 8;
     let failed = |error| CompileError::Pass { pass: "fold", error: Box::new(error) };
     let mut known = Facts::default();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let settings = FoldSettings { facts: known, ..FoldSettings::default() };
-        let report = fold(&mut document, &settings, &mut |model| constants(library, model)).map_err(failed)?;
+        let report =
+            fold(&mut document, &settings, &mut |model| constants(library, model)).map_err(failed)?;
+        let widened = widen_small_constants(&mut document.graph);
         document.graph.sweep();
         known = facts(&document, library)?;
-        if report.folded == 0 {
+        // The first round knew no shapes yet.
+        if round > 0 && report.folded + widened == 0 {
             break;
         }
     }
     Ok((document, known))
+}
+
+/// Casts of small float16 constants to float32, which the fold keeps; a Resize's scales are made so. Returns
+/// how many.
+fn widen_small_constants(graph: &mut GraphProto) -> usize {
+    let links = graph.links();
+    let widened = |node: &NodeProto| {
+        let small = |tensor: &&TensorProto| tensor.count().is_ok_and(|count| count <= 64);
+        let tensor = links.tensor(node.input(0)?).filter(small)?;
+        let is_cast = node.is("Cast") && node.int("to") == Some(DataType::Float as i64);
+        let values: Vec<f32> = tensor.values::<f16>().ok()?.into_iter().map(f16::to_f32).collect();
+        is_cast.then(|| TensorProto::new(&node.output[0], &tensor.dims, &values))
+    };
+    let made: Vec<TensorProto> = graph.node.iter().filter_map(widened).collect();
+    let names: HashSet<&str> = made.iter().map(TensorProto::name).collect();
+    graph.node.retain(|node| !node.output.iter().any(|name| names.contains(name.as_str())));
+    graph.value_info.retain(|value| !names.contains(value.name()));
+    let count = made.len();
+    graph.initializer.extend(made);
+    count
 }
 
 /// What `settled` costs, with the constants and operators of the document that it came from.
@@ -249,7 +292,7 @@ fn layer(node: &NodeProto, facts: &Facts, is_computed: &dyn Fn(&str) -> bool) ->
     };
     let length = |dim: &Dim| if let Dim::Fixed(length) = dim { Some(*length) } else { None };
     let output = output.shape.iter().flatten().map(length).collect();
-    let (name, op) = (node.label().to_owned(), operator(node));
+    let (name, op, kind) = (node.label().to_owned(), operator(node), kind.to_owned());
     Some(LayerCost { name, op, kind, macs, share: 0.0, parameters, output })
 }
 
@@ -306,12 +349,7 @@ fn bytes(fact: &Fact) -> Option<u64> {
     Some(tensor.byte_len().ok()? as u64)
 }
 
-fn activations(
-    graph: &GraphProto,
-    links: &Links,
-    facts: &Facts,
-    computing: &HashSet<usize>,
-) -> Activations {
+fn activations(graph: &GraphProto, links: &Links, facts: &Facts, computing: &HashSet<usize>) -> Activations {
     let mut found = Activations::default();
     let mut size = |name: &str| {
         let size = bytes(&facts.get(name));
@@ -418,7 +456,7 @@ mod tests {
         };
         let costs = of(&graph);
         let found: Vec<_> =
-            costs.layers.iter().map(|layer| (layer.kind, layer.macs, layer.parameters)).collect();
+            costs.layers.iter().map(|layer| (layer.kind.as_str(), layer.macs, layer.parameters)).collect();
         assert_eq!(
             found,
             [
@@ -481,14 +519,38 @@ mod tests {
     }
 
     #[test]
-    fn open_axes_become_one_and_are_told() {
+    fn open_axes_get_lengths_and_are_told() {
         let mut graph = GraphProto { input: vec![value("z", &[2])], ..GraphProto::default() };
-        assert_eq!(with_ones(&Document::new(graph.clone(), 17)), None);
+        assert_eq!(with_lengths(&Document::new(graph.clone(), 17), 1), None);
         let open = ["N".into(), 3.into(), Dim::Open];
         graph.input.push(ValueInfoProto::tensor("x", DataType::Float, &open));
-        let (closed, assumed) = with_ones(&Document::new(graph, 17)).unwrap();
-        assert_eq!(assumed, ["x [N, 3, ?]"]);
-        assert_eq!(closed.graph.input[1].shape().unwrap(), [1.into(), 3.into(), 1.into()]);
+        let document = Document::new(graph, 17);
+        for (length, expected) in [(1, "x [N, 3, ?] as [1, 3, 1]"), (64, "x [N, 3, ?] as [1, 3, 64]")] {
+            let (closed, assumed) = with_lengths(&document, length).unwrap();
+            assert_eq!(assumed, [expected]);
+            assert_eq!(closed.graph.input[1].shape().unwrap(), [1.into(), 3.into(), length.into()]);
+        }
+        // A batch of two inputs is one batch.
+        let lone = ValueInfoProto::tensor("m", DataType::Float, &["H".into(), "N".into()]);
+        let mut clash = document;
+        clash.graph.input.push(lone);
+        assert!(with_lengths(&clash, 1).is_some() && with_lengths(&clash, 64).is_none());
+    }
+
+    #[test]
+    fn small_float16_constants_are_widened() {
+        let cast = |from: &str, to: &str| node("Cast", &[from], to).with("to", Attribute::Int(1));
+        let mut graph = GraphProto {
+            initializer: vec![
+                TensorProto::new("h", &[2], &[f16::ONE; 2]),
+                TensorProto::new("large", &[65], &[f16::ONE; 65]),
+            ],
+            node: vec![cast("h", "scales"), cast("large", "weights")],
+            ..GraphProto::default()
+        };
+        assert_eq!((widen_small_constants(&mut graph), widen_small_constants(&mut graph)), (1, 0));
+        assert_eq!(graph.tensor("scales").unwrap().values::<f32>().unwrap(), [1.0; 2]);
+        assert_eq!(graph.node.len(), 1);
     }
 
     #[test]

@@ -123,7 +123,8 @@ impl<'m> Model<'m> {
 
     /// Layers in the form that ONNX Runtime fuses to integer kernels.
     fn quantized(&self) -> Vec<Quantized<'m>> {
-        let layers = self.graph.node.iter().filter(|node| ["Conv", "MatMul", "Gemm"].iter().any(|op| node.is(op)));
+        let layers =
+            self.graph.node.iter().filter(|node| ["Conv", "MatMul", "Gemm"].iter().any(|op| node.is(op)));
         let quantized = |node: &'m NodeProto| {
             let input = self.dequantize(node.input(0))?.input(0);
             let weight = self.dequantize(node.input(1))?.input(0);
@@ -214,7 +215,9 @@ fn young_matmul_bits(model: &Model) -> Option<Remark> {
         nodes,
         [
             "MatMulNBits that the oldest ONNX Runtime does not know",
-            &format!("it needs ONNX Runtime 1.{newest}, the target names 1.{oldest}: the model does not load there"),
+            &format!(
+                "it needs ONNX Runtime 1.{newest}, the target names 1.{oldest}: the model does not load there"
+            ),
             "use 4 bits, or raise onnxruntime.oldest in the target to what the device runs",
         ],
     )
@@ -235,7 +238,8 @@ fn dynamic_conv(model: &Model) -> Option<Remark> {
 
 fn weights_only(model: &Model) -> Option<Remark> {
     let found = |node: &&NodeProto| {
-        let constant = |node: &NodeProto| node.input(0).is_some_and(|name| model.links.tensor(name).is_some());
+        let constant =
+            |node: &NodeProto| node.input(0).is_some_and(|name| model.links.tensor(name).is_some());
         model.on_cpu
             && node.is("Conv")
             && model.dequantize(node.input(0)).is_none()
@@ -253,14 +257,33 @@ fn weights_only(model: &Model) -> Option<Remark> {
     )
 }
 
+/// On x86 ONNX Runtime turns a signed Q/DQ pair into an unsigned one, but only where the quantized value has one
+/// reader: a Conv beside any other stays a float convolution between DequantizeLinear and QuantizeLinear.
 fn signed_activations(model: &Model) -> Option<Remark> {
-    let found = |layer: &Quantized| model.on_cpu && model.on_x86 && layer.input == Some(DataType::Int8);
+    let is_stuck = |name: &str| {
+        let maker = model.links.producer(name).map(|index| &model.graph.node[index]);
+        let readers = model.links.consumers(name).iter().map(|&index| &model.graph.node[index]);
+        let outputs = readers.filter_map(|reader| reader.output.first());
+        maker.is_none_or(|node| node.op_type() != "QuantizeLinear")
+            || outputs.map(|output| model.links.consumers(output).len()).sum::<usize>() > 1
+    };
+    let found = |layer: &Quantized| {
+        let input = model.dequantize(layer.node.input(0)).and_then(|node| node.input(0));
+        let output = layer.node.output.iter().flat_map(|name| model.links.consumers(name));
+        let output = output.filter_map(|&index| model.graph.node[index].output.first());
+        let is_signed = layer.node.is("Conv") && layer.input == Some(DataType::Int8);
+        is_signed && input.into_iter().chain(output.map(String::as_str)).any(is_stuck)
+    };
     on_nodes(
         "signed-activations",
-        model.quantized().into_iter().filter(found).map(|layer| layer.node),
+        model
+            .quantized()
+            .into_iter()
+            .filter(|layer| model.on_cpu && model.on_x86 && found(layer))
+            .map(|layer| layer.node),
         [
-            "quantized layers with signed (int8) inputs",
-            "on x86 ONNX Runtime does not fuse them: a YOLO takes 1.54 times the float time, with uint8 inputs .43",
+            "quantized convolutions with signed (int8) values that several nodes read",
+            "on x86 ONNX Runtime does not fuse them: a YOLO takes 1.54 times the float time, with uint8 values .43",
             "quantize activations to uint8 and weights to int8 (--requantize)",
         ],
     )
@@ -269,13 +292,13 @@ fn signed_activations(model: &Model) -> Option<Remark> {
 fn unsigned_weights(model: &Model) -> Option<Remark> {
     let found = |layer: &Quantized| {
         let unsigned = layer.input == Some(DataType::Uint8) && layer.weight == Some(DataType::Uint8);
-        model.on_cpu && model.on_x86 && unsigned && layer.values.is_some()
+        model.on_cpu && model.on_x86 && layer.node.is("Conv") && unsigned && layer.values.is_some()
     };
     on_nodes(
         "unsigned-weights",
         model.quantized().into_iter().filter(found).map(|layer| layer.node),
         [
-            "quantized layers with unsigned (uint8) weights",
+            "quantized convolutions with unsigned (uint8) weights",
             "on x86 the fast kernels want int8 weights: a YOLO takes .85 of the float time, with int8 weights .43",
             "quantize weights to int8, per channel (--requantize)",
         ],
@@ -308,18 +331,23 @@ fn saturating_weights(model: &Model) -> Option<Remark> {
 }
 
 /// ONNX Runtime takes a quantized Conv only whole: Q after it too. Without, both DequantizeLinear run and the
-/// convolution is a float one. Relu and Clip before the Q may go, so nothing is said of them.
+/// convolution is a float one. A Relu before the Q vanishes if the Q cuts at zero itself; nothing is said of Clip.
 fn open_conv_output(model: &Model) -> Option<Remark> {
-    let quantizes = |&index: &usize| {
-        let node = &model.graph.node[index];
-        node.op_type() == "QuantizeLinear" || node.is("Relu") || node.is("Clip")
+    let reader = |index: usize| &model.graph.node[index];
+    let quantizes = |node: &NodeProto| node.op_type() == "QuantizeLinear";
+    let closes = |&index: &usize| {
+        let node = reader(index);
+        let after =
+            || node.output.iter().flat_map(|name| model.links.consumers(name)).map(|&index| reader(index));
+        let cuts_at_zero = |node: &NodeProto| quantizes(node) && has_lowest_zero_point(node, &model.links);
+        quantizes(node) || node.is("Clip") || node.is("Relu") && after().all(cuts_at_zero)
     };
     let found = |layer: &Quantized| {
         let output = layer.node.output.first().map(String::as_str).unwrap_or_default();
         let is_output = model.graph.output_names().any(|name| name == output);
         layer.node.is("Conv")
             && layer.values.is_some()
-            && (is_output || !model.links.consumers(output).iter().all(quantizes))
+            && (is_output || !model.links.consumers(output).iter().all(closes))
     };
     on_nodes(
         "open-conv-output",
@@ -331,6 +359,13 @@ fn open_conv_output(model: &Model) -> Option<Remark> {
             "quantize the output of each convolution too (--requantize)",
         ],
     )
+}
+
+/// Whether the lowest integer of a QuantizeLinear stands for zero. Without a zero point it is uint8 and zero.
+fn has_lowest_zero_point(node: &NodeProto, links: &Links) -> bool {
+    let Some(zero) = node.input(2).and_then(|name| links.tensor(name)) else { return true };
+    let unsigned = zero.values::<u8>().is_ok_and(|values| values.iter().all(|&value| value == u8::MIN));
+    unsigned || zero.values::<i8>().is_ok_and(|values| values.iter().all(|&value| value == i8::MIN))
 }
 
 fn float16(model: &Model) -> Option<Remark> {

@@ -10,6 +10,7 @@ mod dead;
 mod fix_shapes;
 mod fold;
 mod fp16_weights;
+mod fp32;
 mod opset;
 #[cfg(test)]
 mod testing;
@@ -22,6 +23,7 @@ pub use dead::{DeadReport, dead};
 pub use fix_shapes::{FixShapesReport, FixShapesSettings, InputShape, fix_shapes};
 pub use fold::{Evaluate, FoldReport, FoldSettings, fold};
 pub use fp16_weights::{Fp16Report, Fp16Settings, LeftOut, StoredTensor, fp16_weights};
+pub use fp32::{Fp32Report, Fp32Settings, fp32};
 pub use opset::{OpsetReport, OpsetSettings, opset};
 
 /// Why a pass could not be done.

@@ -90,11 +90,16 @@ fn opset_and_ir_are_held_against_the_oldest_runtime() {
 
 #[test]
 fn operators_of_unknown_domains_are_named() {
-    let nodes =
-        vec![of_domain("com.acme", node("Blur", &["x"], "a")), of_domain("ai.onnx.ml", node("Scaler", &["a"], "y"))];
+    let nodes = vec![
+        of_domain("com.acme", node("Blur", &["x"], "a")),
+        of_domain("ai.onnx.ml", node("Scaler", &["a"], "y")),
+    ];
     let mut own = document(nodes, vec![], vec![]);
     let remarks = found(&own, &x86());
-    assert_eq!((remarks.len(), remarks[0].kind, &remarks[0].places[..]), (1, "domain", &["a".to_owned()][..]));
+    assert_eq!(
+        (remarks.len(), remarks[0].kind, &remarks[0].places[..]),
+        (1, "domain", &["a".to_owned()][..])
+    );
     assert!(remarks[0].what.contains("com.acme:Blur"), "{}", remarks[0].what);
     let function = FunctionProto { domain: Some("com.acme".into()), ..FunctionProto::default() };
     own.model.functions.push(function);
@@ -143,7 +148,9 @@ fn types_of_quantized_layers_are_held_against_the_cpu() {
     let arm = target("aarch64-linux");
     let good = quantized(DataType::Uint8, &[100i8], closed());
     assert_eq!(kinds(&good, &x86()), [""; 0]);
-    let signed = quantized(DataType::Int8, &[100i8], closed());
+    let mut signed = quantized(DataType::Int8, &[100i8], closed());
+    assert_eq!(kinds(&signed, &x86()), [""; 0], "a plain chain is fused");
+    signed.graph.node.push(node("Relu", &["d"], "also"));
     assert_eq!(kinds(&signed, &x86()), ["signed-activations"]);
     assert_eq!(kinds(&signed, &arm), [""; 0]);
     let unsigned = quantized(DataType::Uint8, &[100u8], closed());
@@ -154,7 +161,9 @@ fn types_of_quantized_layers_are_held_against_the_cpu() {
 #[test]
 fn large_weights_are_told_where_sums_may_saturate() {
     let plain = target("x86_64-linux");
-    for (weights, expected) in [([64i8, -64], &[][..]), ([65, 0], &["saturation"]), ([0, -128], &["saturation"])] {
+    for (weights, expected) in
+        [([64i8, -64], &[][..]), ([65, 0], &["saturation"]), ([0, -128], &["saturation"])]
+    {
         assert_eq!(kinds(&quantized(DataType::Uint8, &weights, closed()), &plain), expected);
     }
     assert_eq!(kinds(&quantized(DataType::Uint8, &[-128i8], closed()), &x86()), [""; 0]);
@@ -165,7 +174,16 @@ fn large_weights_are_told_where_sums_may_saturate() {
 fn a_quantized_convolution_wants_its_output_quantized() {
     let after = |node| kinds(&quantized(DataType::Uint8, &[1i8], node), &x86());
     assert_eq!(after(node("Sigmoid", &["c"], "y")), ["open-conv-output"]);
-    assert_eq!(after(node("Relu", &["c"], "y")), [""; 0]);
+    let with_relu = |zero: Option<TensorProto>| {
+        let mut model = quantized(DataType::Uint8, &[1i8], node("Relu", &["c"], "r"));
+        let inputs: &[&str] = if zero.is_some() { &["r", "s", "z"] } else { &["r", "s"] };
+        model.graph.node.push(node("QuantizeLinear", inputs, "y"));
+        model.graph.initializer.extend(zero);
+        kinds(&model, &x86())
+    };
+    assert_eq!(with_relu(None), [""; 0]);
+    assert_eq!(with_relu(Some(TensorProto::new("z", &[], &[-128i8]))), [""; 0]);
+    assert_eq!(with_relu(Some(TensorProto::new("z", &[], &[128u8]))), ["open-conv-output"]);
     let mut given_out = quantized(DataType::Uint8, &[1i8], closed());
     given_out.graph.output.push(value("c", DataType::Float));
     assert_eq!(kinds(&given_out, &x86()), ["open-conv-output"]);
@@ -187,7 +205,8 @@ fn float16_counts_where_it_is_computed_in() {
     let mut able = x86();
     able.precision.fp16_arithmetic = true;
     assert_eq!(kinds(&computed, &able), [""; 0]);
-    let mut stored = half(vec![to(node("Cast", &["h"], "w"), DataType::Float), node("Add", &["x", "w"], "y")]);
+    let mut stored =
+        half(vec![to(node("Cast", &["h"], "w"), DataType::Float), node("Add", &["x", "w"], "y")]);
     stored.graph.initializer.push(TensorProto::new("h", &[1], &[half::f16::ONE]));
     assert_eq!(kinds(&stored, &x86()), [""; 0]);
 }
@@ -211,8 +230,11 @@ fn bodies_are_told_and_nms_is_not() {
         node: vec![node("Relu", &["x"], "t")],
         ..GraphProto::default()
     };
-    let mut made =
-        AttributeProto { name: Some("then_branch".into()), g: Some(Box::new(body)), ..AttributeProto::default() };
+    let mut made = AttributeProto {
+        name: Some("then_branch".into()),
+        g: Some(Box::new(body)),
+        ..AttributeProto::default()
+    };
     made.set_type(AttributeType::Graph);
     let mut branch = node("If", &["x"], "y");
     branch.attribute.push(made);
