@@ -280,7 +280,7 @@ fn inspect() {
     check(&found, &[INSPECT, &layer, &[("/for_target", "null")]].concat());
     assert_eq!((found["macs"].as_u64(), &found["layers"][0]["kind"]), (Some(15), &"matmul".into()));
 
-    let found = farsight::document(&[&"inspect", &open_model()]);
+    let found = farsight::document(&[&"inspect", &small_model("")]);
     let remark = [
         ("/assumed/0", "text"),
         ("/remarks/0/kind", "text"),
@@ -293,24 +293,32 @@ fn inspect() {
     check(&found, &[INSPECT, &remark].concat());
     assert_eq!(found["remarks"][0]["kind"], "open-input");
 
+    let found = farsight::document(&[&"inspect", &small_model("com.acme")]);
+    check(&found, &[INSPECT, &[("/unloadable", "text")]].concat());
+    assert_eq!(found["remarks"][0]["kind"], "domain", "{found}");
+
     let found = farsight::document(&[&"inspect", &bundles::detector().bundle]);
     let keys = [("/manifest/format", "number"), ("/spec/task", "text"), ("/target/name", "text")];
     check(&found, &[INSPECT, &keys].concat());
     assert_eq!(found["kind"], "bundle");
 }
 
-/// y = -x on [N, 4].
-fn open_model() -> PathBuf {
+/// y = -x on [N, 4], by the operator Neg of a domain.
+fn small_model(domain: &str) -> PathBuf {
     let value = |name: &str| ValueInfoProto::tensor(name, DataType::Float, &["N".into(), 4.into()]);
+    let mut neg = NodeProto::new("Neg", "", &["x"], &["y"]);
+    neg.domain = Some(domain.to_owned());
     let graph = GraphProto {
-        name: Some("open".into()),
+        name: Some("small".into()),
         input: vec![value("x")],
         output: vec![value("y")],
-        node: vec![NodeProto::new("Neg", "", &["x"], &["y"])],
+        node: vec![neg],
         ..GraphProto::default()
     };
-    let path = scratch::folder("open").join("open.onnx");
-    Document::new(graph, 17).write(&path).unwrap();
+    let path = scratch::folder("small").join("small.onnx");
+    let mut document = Document::new(graph, 17);
+    document.set_opset(domain, document.opset(domain).unwrap_or(1));
+    document.write(&path).unwrap();
     path
 }
 

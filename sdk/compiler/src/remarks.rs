@@ -380,9 +380,10 @@ fn float16(model: &Model) -> Option<Remark> {
         model.graph.node.iter().enumerate().filter(found).map(|(_, node)| node),
         [
             "float16 arithmetic",
-            "the target names no float16 kernels (precision.fp16_arithmetic): ONNX Runtime computes in float32 with \
-             Casts around the nodes, so float16 saves storage only",
-            "compile with --precision fp32, which takes twice the memory for weights",
+            "the target names no float16 kernels (precision.fp16_arithmetic): ONNX Runtime widens the weights at load \
+             and computes in float32, with Casts where a node needs float16, so float16 saves neither time nor \
+             memory, only storage",
+            "keep it where the file's size counts, else compile with --precision fp32",
         ],
     )
 }

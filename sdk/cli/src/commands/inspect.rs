@@ -73,7 +73,12 @@ fn bundle(path: &Path, target: Option<&Target>, context: &Context) -> Result<Val
 
 fn model(path: &Path, target: Option<&Target>, context: &Context) -> Result<Value, Failure> {
     let library = Library::load(context.onnxruntime.as_deref())?;
-    let source = Source::read(path, library)?;
+    let host = find("host")?;
+    let for_costs = target.unwrap_or(&host);
+    let source = match Source::read(path, library) {
+        Err(CompileError::Engine(error)) => return unloadable(path, &error.to_string(), target, for_costs),
+        source => source?,
+    };
     let opset = source.document.opset("");
     let shown = json!({
         "kind": "onnx",
@@ -86,8 +91,28 @@ fn model(path: &Path, target: Option<&Target>, context: &Context) -> Result<Valu
         "metadata": source.properties,
         "for_target": target.map(|target| for_target(opset, target)),
     });
-    let host = find("host")?;
-    Ok(with_costs(shown, &source.document, Some(library), target.unwrap_or(&host)))
+    Ok(with_costs(shown, &source.document, Some(library), for_costs))
+}
+
+/// A model that ONNX Runtime does not take: what the file itself says, and the remarks that tell why.
+fn unloadable(
+    path: &Path,
+    reason: &str,
+    target: Option<&Target>,
+    for_costs: &Target,
+) -> Result<Value, Failure> {
+    let document = Document::read(path).map_err(CompileError::from)?;
+    let opset = document.opset("");
+    let shown = json!({
+        "kind": "onnx",
+        "unloadable": reason,
+        "bytes": document.encoded_len(),
+        "opset": opset,
+        "nodes": document.graph.node.len(),
+        "metadata": document.metadata(),
+        "for_target": target.map(|target| for_target(opset, target)),
+    });
+    Ok(with_costs(shown, &document, None, for_costs))
 }
 
 /// What does not fit the oldest ONNX Runtime that the target names.
@@ -233,6 +258,9 @@ fn model_text(document: &Value, text: &mut String) {
         document["nodes"],
         document["bytes"].as_f64().unwrap_or(0.0) / 1e6
     );
+    if let Some(reason) = document["unloadable"].as_str() {
+        let _ = writeln!(text, "unloadable  {reason}");
+    }
     tensors("input", &document["inputs"], text);
     tensors("output", &document["outputs"], text);
     let mut operators: Vec<(&String, u64)> = document["operators"]

@@ -1,8 +1,9 @@
 //! float32 arithmetic: a float16 graph becomes a float32 one.
 //!
-//! Where a CPU has no float16 kernels, ONNX Runtime computes a float16 graph in float32 with a Cast before and
-//! after each node. Every float16 value is a float32 one too, so constants keep their exact values; what is
-//! computed is no longer rounded to float16 in between.
+//! Where a CPU has no float16 kernels, ONNX Runtime computes a float16 graph in float32, with Casts where it
+//! cannot do without. Every float16 value is a float32 one too, so constants keep their exact values; what is
+//! computed is no longer rounded to float16 in between. It is not measurably faster (ONNX Runtime 1.32, x86, a
+//! U-Net); but what ONNX Runtime folds into weights is folded in float32, and other passes find weights they know.
 
 use std::collections::{HashMap, HashSet};
 
