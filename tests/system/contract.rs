@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use farsight_graph::Document;
+use farsight_graph::onnx::tensor_proto::DataType;
+use farsight_graph::onnx::{GraphProto, NodeProto, ValueInfoProto};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
@@ -301,11 +304,78 @@ fn inspect() {
     check(&found, &keys);
     check(&found, &[("/inputs/0/name", "text"), ("/outputs/0/shape/1", "number"), ("/nodes", "number")]);
 
+    check(&found, INSPECT);
+    assert_eq!((found["macs"].as_u64(), found["parameters"].as_u64()), (Some(0), Some(2)));
+    assert_eq!(found["remarks"].as_array().map(Vec::len), Some(0), "{found}");
+
+    // A MatMul of 3 channels with 5 classes.
+    let model = Classifier { classes: 5, channels_last: false, softmax: false }.write();
+    let found = farsight::document(&[&"inspect", &model]);
+    let layer = [
+        ("/layers/0/name", "text"),
+        ("/layers/0/op", "text"),
+        ("/layers/0/kind", "text"),
+        ("/layers/0/macs", "number"),
+        ("/layers/0/share", "number"),
+        ("/layers/0/parameters", "number"),
+        ("/layers/0/output/1", "number"),
+    ];
+    check(&found, &[INSPECT, &layer, &[("/for_target", "null")]].concat());
+    assert_eq!((found["macs"].as_u64(), &found["layers"][0]["kind"]), (Some(15), &"matmul".into()));
+
+    let found = farsight::document(&[&"inspect", &small_model("")]);
+    let remark = [
+        ("/assumed/0", "text"),
+        ("/remarks/0/kind", "text"),
+        ("/remarks/0/what", "text"),
+        ("/remarks/0/where/0", "text"),
+        ("/remarks/0/count", "number"),
+        ("/remarks/0/why", "text"),
+        ("/remarks/0/do", "text"),
+    ];
+    check(&found, &[INSPECT, &remark].concat());
+    assert_eq!(found["remarks"][0]["kind"], "open-input");
+
+    let found = farsight::document(&[&"inspect", &small_model("com.acme")]);
+    check(&found, &[INSPECT, &[("/unloadable", "text")]].concat());
+    assert_eq!(found["remarks"][0]["kind"], "domain", "{found}");
+
     let found = farsight::document(&[&"inspect", &bundles::detector().bundle]);
     let keys = [("/manifest/format", "number"), ("/spec/task", "text"), ("/target/name", "text")];
-    check(&found, &keys);
+    check(&found, &[INSPECT, &keys].concat());
     assert_eq!(found["kind"], "bundle");
 }
+
+/// y = -x on [N, 4], by the operator Neg of a domain.
+fn small_model(domain: &str) -> PathBuf {
+    let value = |name: &str| ValueInfoProto::tensor(name, DataType::Float, &["N".into(), 4.into()]);
+    let mut neg = NodeProto::new("Neg", "", &["x"], &["y"]);
+    neg.domain = Some(domain.to_owned());
+    let graph = GraphProto {
+        name: Some("small".into()),
+        input: vec![value("x")],
+        output: vec![value("y")],
+        node: vec![neg],
+        ..GraphProto::default()
+    };
+    let path = scratch::folder("small").join("small.onnx");
+    let mut document = Document::new(graph, 17);
+    document.set_opset(domain, document.opset(domain).unwrap_or(1));
+    document.write(&path).unwrap();
+    path
+}
+
+const INSPECT: &[(&str, &str)] = &[
+    ("/macs", "number"),
+    ("/parameters", "number"),
+    ("/parameter_bytes", "object"),
+    ("/activations/bytes", "number"),
+    ("/activations/peak_bytes", "number"),
+    ("/layers", "list"),
+    ("/assumed", "list"),
+    ("/not_counted", "list"),
+    ("/remarks", "list"),
+];
 
 fn doctor() {
     let found = farsight::document(&[&"doctor", &bundles::detector().bundle]);

@@ -251,7 +251,7 @@ pub(crate) fn run_passes(
 }
 
 /// ONNX Runtime does the arithmetic of a model of constants.
-fn constants(library: &'static Library, model: &[u8]) -> Result<Vec<TensorProto>, String> {
+pub(crate) fn constants(library: &'static Library, model: &[u8]) -> Result<Vec<TensorProto>, String> {
     let outputs = evaluate(library, model).map_err(|error| error.to_string())?;
     Ok(outputs
         .into_iter()

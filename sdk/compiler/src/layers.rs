@@ -64,7 +64,7 @@ fn has_learned_weights(node: &NodeProto, links: &Links) -> bool {
 }
 
 /// Multiplications of a layer: each value of the output is a dot product.
-fn macs(node: &NodeProto, facts: &Facts) -> Option<u64> {
+pub(crate) fn macs(node: &NodeProto, facts: &Facts) -> Option<u64> {
     let lengths = |name: Option<&str>| -> Option<Vec<u64>> {
         facts.get(name?).fixed()?.into_iter().map(|length| u64::try_from(length).ok()).collect()
     };

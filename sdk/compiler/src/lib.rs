@@ -3,6 +3,7 @@
 //! [`compile`] is one straight line: read the source, resolve the spec from what the file says, run the
 //! passes, verify against the source model, write the bundle. Each of these steps has its own file.
 
+mod costs;
 mod decide;
 mod element;
 mod error;
@@ -19,6 +20,7 @@ mod mask_file;
 mod memory;
 mod quantize;
 mod quantized;
+mod remarks;
 mod report;
 mod resolve;
 mod self_test;
@@ -32,6 +34,7 @@ pub mod data;
 pub mod npy;
 pub mod passes;
 
+pub use costs::{Activations, Costs, LayerCost, costs};
 pub use error::CompileError;
 pub use evaluate::{Agreement, EvaluateSettings, Evaluation, FailedInput, evaluate};
 pub use facts::facts;
@@ -43,6 +46,7 @@ pub use latency::{Latency, interleave, median};
 pub use layers::{Layer, layers};
 pub use memory::peak_rss_mb;
 pub use quantized::{Form, QuantizedForm, SlowOperator, quantized_form};
+pub use remarks::{Remark, remarks};
 pub use report::{Accuracy, PassEntry, Report};
 pub use self_test::{SelfTestResult, run_self_test};
 pub use source::Source;

@@ -12,6 +12,7 @@ mod dynamic_int8;
 mod fix_shapes;
 mod fold;
 mod fp16_weights;
+mod fp32;
 mod int4_weights;
 mod int8_weights;
 mod linear;
@@ -32,6 +33,7 @@ pub use dynamic_int8::{DynamicInt8Report, DynamicInt8Settings, DynamicLayer, dyn
 pub use fix_shapes::{FixShapesReport, FixShapesSettings, InputShape, fix_shapes};
 pub use fold::{Evaluate, FoldReport, FoldSettings, fold};
 pub use fp16_weights::{Fp16Report, Fp16Settings, LeftOut, StoredTensor, fp16_weights};
+pub use fp32::{Fp32Report, Fp32Settings, fp32};
 pub use int4_weights::{Int4WeightsReport, Int4WeightsSettings, PackedWeight, int4_weights};
 pub use int8_weights::{Int8WeightsReport, Int8WeightsSettings, int8_weights};
 pub use opset::{OpsetSettings, opset};

@@ -5,10 +5,11 @@ mod kernels;
 mod prepared;
 mod ranges;
 mod scheme;
+mod silu;
 mod sources;
 
 pub(crate) use kernels::Kernels;
 pub(crate) use prepared::{Built, Choice, Prepared};
-pub(crate) use ranges::range_of;
+pub(crate) use ranges::{histogram, range_of};
 pub(crate) use scheme::{Scheme, scheme, value_inputs};
 pub(crate) use sources::{RangeSource, sources};

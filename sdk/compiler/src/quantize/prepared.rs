@@ -9,7 +9,7 @@ use farsight_graph::onnx::GraphProto;
 use farsight_graph::{Document, Facts};
 use farsight_spec::{ActivationType, ModelSpec, Target};
 
-use super::{Kernels, RangeSource, Scheme, range_of, scheme, sources};
+use super::{Kernels, RangeSource, Scheme, histogram, range_of, scheme, silu, sources};
 use crate::calibrate::{Observation, QParams, Range, RangeMethod, observe};
 use crate::layers::{Layer, layers, tail};
 use crate::passes::{QdqReport, QdqSettings, qdq};
@@ -29,6 +29,8 @@ pub(crate) struct Prepared {
     pub(crate) observation: Observation,
     /// Values that the tail reads or that are outputs.
     decoded: HashSet<String>,
+    /// Values that go into x · sigmoid(x) only.
+    gated: HashSet<String>,
 }
 
 /// What is still to be chosen.
@@ -75,7 +77,11 @@ impl Prepared {
         let observed: Vec<&str> = observed.into_iter().collect();
         let observation = observe(&document, &observed, spec, target, options, files, progress)?;
         let decoded = decoded(&document.graph);
-        Ok(Self { document, layers, kernels, facts, sources, observation, decoded })
+        let links = document.graph.links();
+        let is_gated = |value: &&String| silu::feeds_only_silu(&document.graph, &links, value);
+        let gated = all.values.iter().filter(is_gated).cloned().collect();
+        drop(links);
+        Ok(Self { document, layers, kernels, facts, sources, observation, decoded, gated })
     }
 
     /// The int8 model of a choice.
@@ -117,7 +123,12 @@ impl Prepared {
     }
 
     fn range(&self, value: &str, method: RangeMethod) -> Option<Range> {
-        range_of(self.sources.get(value)?, &self.observation.histograms, method, self.kernels.activation)
+        let (source, histograms) = (self.sources.get(value)?, &self.observation.histograms);
+        let range = range_of(source, histograms, method, self.kernels.activation)?;
+        if self.kernels.activation == ActivationType::S8 || !self.gated.contains(value) {
+            return Some(range);
+        }
+        Some(silu::trimmed(&histogram(source, histograms)?, range, 256))
     }
 
     /// Part of the multiplications that a scheme does in int8.

@@ -26,7 +26,8 @@ pub(crate) fn range_of(
     Some(range(&seen, method, levels, activation == ActivationType::S8))
 }
 
-fn histogram(source: &RangeSource, histograms: &BTreeMap<String, Histogram>) -> Option<Histogram> {
+/// The values of a source; `None` where what it comes from was not observed.
+pub(crate) fn histogram(source: &RangeSource, histograms: &BTreeMap<String, Histogram>) -> Option<Histogram> {
     match source {
         RangeSource::Fixed { low, high } => {
             let mut both = Histogram::new();

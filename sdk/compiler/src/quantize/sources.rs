@@ -127,7 +127,7 @@ fn bounds(node: &NodeProto, links: &Links) -> Option<(f32, f32)> {
 }
 
 /// x of x · sigmoid(x).
-fn silu_input<'n>(graph: &GraphProto, node: &'n NodeProto, links: &Links) -> Option<&'n str> {
+pub(super) fn silu_input<'n>(graph: &GraphProto, node: &'n NodeProto, links: &Links) -> Option<&'n str> {
     let (a, b) = (node.input(0)?, node.input(1)?);
     let is_sigmoid_of = |gate: &str, input: &str| {
         links
