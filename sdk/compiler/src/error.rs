@@ -60,6 +60,28 @@ pub enum CompileError {
         /// What it said.
         error: Box<PassError>,
     },
+    /// A pass that must keep the answer moved it: a fault of farsight's.
+    #[error(
+        "pass `{pass}` changed the model's answer (closeness {closeness:.4} on a generated input); nothing was \
+         written. This is a fault of farsight's: please report it with the model"
+    )]
+    Changed {
+        /// The pass.
+        pass: &'static str,
+        /// 1 = the same.
+        closeness: f64,
+    },
+    /// A quantized model that shall be quantized.
+    #[error(
+        "{}: this model is quantized already ({form}). --precision keep takes it as it is; --requantize turns it back \
+         into float first and quantizes it anew", path.display()
+    )]
+    Quantized {
+        /// The file.
+        path: PathBuf,
+        /// In which form.
+        form: String,
+    },
     /// ONNX Runtime.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -81,7 +103,8 @@ pub enum CompileError {
     /// The compiled model loses more than the budget allows.
     #[error(
         "{metric} fell from {source_value:.4} to {compiled:.4}: a drop of {drop:.4}, and {budget:.4} is allowed \
-         ({samples} samples). --max-drop {fits:.4} would have fitted; --precision keep loses nothing"
+         ({samples} samples). --max-drop {fits:.4} would have fitted; --precision keep loses nothing{}",
+        costly_text(costly)
     )]
     TooMuchLost {
         /// The measure.
@@ -98,6 +121,8 @@ pub enum CompileError {
         samples: usize,
         /// A budget that would have fitted.
         fits: f64,
+        /// The layers that cost most, the costliest first; empty where that was not measured.
+        costly: Vec<String>,
     },
     /// The compiled model is slower than its source.
     #[error(
@@ -132,7 +157,8 @@ impl CompileError {
             Self::Metadata(_) => "metadata",
             Self::Spec(_) => "spec",
             Self::Unresolved(_) => "unresolved",
-            Self::Pass { .. } => "pass",
+            Self::Pass { .. } | Self::Changed { .. } => "pass",
+            Self::Quantized { .. } => "quantized",
             Self::Engine(error) => error.kind(),
             Self::Pipeline(error) => error.kind(),
             Self::Data(_) => "data",
@@ -143,5 +169,13 @@ impl CompileError {
             Self::Slower { .. } => "slower",
             Self::Write { .. } => "write",
         }
+    }
+}
+
+fn costly_text(costly: &[String]) -> String {
+    if costly.is_empty() {
+        String::new()
+    } else {
+        format!(". The layers that cost most: {}", costly.join(", "))
     }
 }

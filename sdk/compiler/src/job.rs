@@ -7,17 +7,21 @@ use std::time::Instant;
 use farsight::{Options, Pipeline};
 use farsight_bundle::{Contents, Digest};
 use farsight_engine::{Library, Model, evaluate};
-use farsight_graph::Document;
 use farsight_graph::onnx::TensorProto;
 use farsight_spec::{ModelSpec, Precision, Provider, Recipe, Target};
 
+use crate::candidate::{self, Candidate, Desk};
+use crate::chain::{Chain, Effect};
 use crate::element::data_type;
-use crate::passes::{CutSettings, FoldSettings, Fp16Settings, PassError, cut, dead, fold, fp16_weights};
-use crate::report::{Accuracy, PassEntry};
+use crate::measure::{Inputs, Measure};
+use crate::passes::{CutSettings, FoldSettings, cut, dead, dequantize, fold};
+use crate::quantize::Kernels;
+use crate::quantized::{Form, quantized_form};
+use crate::report::Accuracy;
 use crate::self_test::make_self_test;
 use crate::source::{Resolved, Source};
 use crate::verify::{VerifyData, verify};
-use crate::{CompileError, Latency, Report, generate, latency, memory};
+use crate::{CompileError, Latency, Report, latency, memory};
 
 /// What to compile, and how.
 #[derive(Debug, Clone)]
@@ -38,6 +42,10 @@ pub struct Job {
     pub max_drop: Option<f64>,
     /// Labelled data (or pictures without labels) to verify on; generated inputs where not given.
     pub data: Option<PathBuf>,
+    /// Inputs that calibrate int8, labels not needed; half of `data` where not given.
+    pub calibrate: Option<PathBuf>,
+    /// Turn a model that is quantized already back into float first.
+    pub requantize: bool,
     /// Write a bundle that is slower than its source.
     pub force: bool,
     /// The ONNX Runtime library; searched for where it is not given.
@@ -65,49 +73,78 @@ pub struct Progress<'a> {
 pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Report, CompileError> {
     let start = Instant::now();
     check_output(job)?;
-    let mut say = |step| progress(Progress { step, done: 0, total: 0 });
     let library = Library::load(job.library.as_deref())?;
-    let target = job.target.clone().on_host(&farsight_engine::host_triple());
+    let mut target = job.target.clone().on_host(&farsight_engine::host_triple());
     // Average precision takes boxes from this score on.
     let options = Options { library: job.library.clone(), conf: Some(0.001), ..Options::default() };
 
-    say("reading the source model");
+    progress(Progress { step: "reading the source model", done: 0, total: 0 });
     let source = Source::read(&job.model, library)?;
     let resolved = source.resolve(library, job.spec.clone(), job.labels.as_deref())?;
     let recipe = recipe(job, &resolved.spec);
-
-    say("running the passes");
     let mut notes = notes(&source, &resolved, &target);
-    let (document, passes) = run_passes(&resolved, recipe.precision, library)?;
-    let bytes = document.to_bytes().map_err(|error| {
+    let here = verification_target(&target, library, &mut notes);
+    let form = quantized(job, &source, recipe.precision, &mut notes)?;
+    let needs_inputs = matches!(recipe.precision, Precision::Int8 | Precision::Auto);
+    let inputs = if needs_inputs {
+        Inputs::open(job.calibrate.as_deref(), job.data.as_deref(), &resolved.spec, &recipe)?
+    } else {
+        None
+    };
+
+    progress(Progress { step: "running the passes", done: 0, total: 0 });
+    let base = base(&resolved, form.is_some() && job.requantize, &here, &options, library)?;
+    let desk = Desk {
+        job,
+        library,
+        source: &source,
+        resolved: &resolved,
+        recipe: &recipe,
+        target: &target,
+        here: &here,
+        options: &options,
+        kernels: Kernels::of(&target, &features(job, &target)),
+        inputs: inputs.as_ref(),
+    };
+    let keeps_form = form.is_some() && !job.requantize;
+    let candidate = candidate(&desk, &base, keeps_form, runs_here(&target, library), progress)?;
+    let Candidate { precision, chain, needs, .. } = candidate;
+    let bytes = chain.document.to_bytes().map_err(|error| {
         CompileError::Unresolved(format!(
             "{}: the compiled model would have {error} (--precision fp16 does)",
             job.model.display()
         ))
     })?;
-    let after_digest = Digest::of(&bytes);
-
-    say("opening source and compiled model");
-    let here = verification_target(&target, library, &mut notes);
-    let mut before = source.open(&resolved, &here, &options)?;
+    let is_unchanged = Digest::of(&bytes) == source.sha256;
+    let mut before = desk.open_source()?;
     let mut after = Pipeline::from_parts(Model::Bytes(&bytes), &resolved.spec, &here, &options)?;
-    let data = VerifyData::open(job.data.as_deref(), &resolved.spec, recipe.samples)?;
-    let accuracy = verify(&mut before, &mut after, &data, recipe.max_drop, progress)?;
-    within_budget(&accuracy)?;
-
-    progress(Progress { step: "measuring latency against the source model", done: 0, total: 0 });
-    let latency = if runs_here(&target, library) { Some(measure(&mut before, &mut after)?) } else { None };
-    let is_unchanged = after_digest == source.sha256;
+    let accuracy = match candidate.accuracy {
+        Some(accuracy) => accuracy,
+        None => verified(&desk, precision, &mut before, &mut after, progress)?,
+    };
+    let latency = match candidate.latency {
+        None if runs_here(&target, library) => {
+            progress(Progress { step: "measuring latency against the source model", done: 0, total: 0 });
+            Some(latency::between(&mut before, &mut after)?)
+        }
+        measured => measured,
+    };
+    drop(before);
+    notes.extend(candidate.notes);
     refuse_slower(latency.as_ref(), job.force || is_unchanged, &mut notes)?;
 
     progress(Progress { step: "writing the bundle", done: 0, total: 0 });
-    let self_test = Some(make_self_test(&mut after, recipe.precision)?);
+    let passes = chain.passes;
+    if let Some(feature) = needs.filter(|feature| !target.cpu_features.iter().any(|known| known == feature)) {
+        target.cpu_features.push(feature.to_owned());
+    }
+    let self_test = Some(make_self_test(&mut after, precision)?);
     let contents = Contents {
         name: resolved.spec.name.clone(),
         version: "1.0.0".to_owned(),
         tool: concat!("farsight ", env!("CARGO_PKG_VERSION")).to_owned(),
         onnxruntime: library.version().to_owned(),
-        precision: recipe.precision,
+        precision,
         labels: resolved.spec.output.labels().to_vec(),
         spec: resolved.spec.clone(),
         target: target.clone(),
@@ -124,21 +161,102 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
         bundle: job.output.clone(),
         bytes,
         source_bytes: source.bytes,
-        spec: resolved.spec.name,
+        spec: contents.spec.name,
         target: target.name,
         seconds: start.elapsed().as_secs_f64(),
         peak_rss_mb: memory::peak_rss_mb(),
-        precision: recipe.precision,
+        precision,
         passes,
         accuracy,
         latency,
-        int8_mac_share: 0.0,
-        float_islands: Vec::new(),
-        sensitivity: Vec::new(),
+        int8_mac_share: candidate.int8_mac_share,
+        float_islands: candidate.float_islands,
+        sensitivity: candidate.sensitivity,
+        trials: candidate.trials,
         notes,
     };
     report.write()?;
     Ok(report)
+}
+
+/// The model in the precision that is asked for.
+fn candidate<'a>(
+    desk: &Desk<'_>,
+    base: &Chain<'a>,
+    keeps_form: bool,
+    measures_latency: bool,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Candidate<'a>, CompileError> {
+    let precision = match desk.recipe.precision {
+        Precision::Auto if keeps_form => Precision::Keep,
+        precision => precision,
+    };
+    if !matches!(precision, Precision::Int8 | Precision::Auto) {
+        return candidate::plain(desk, base, precision);
+    }
+    let mut measure = match desk.inputs {
+        Some(inputs) => Some(Measure::new(desk.open_source()?, inputs, progress)?),
+        None => None,
+    };
+    match precision {
+        Precision::Auto => candidate::auto(desk, base, measure.as_mut(), measures_latency, progress),
+        _ => candidate::int8(desk, base, measure.as_mut(), progress),
+    }
+}
+
+/// A candidate that no search has measured, held against the source.
+fn verified(
+    desk: &Desk<'_>,
+    precision: Precision,
+    before: &mut Pipeline,
+    after: &mut Pipeline,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Accuracy, CompileError> {
+    let strict = matches!(precision, Precision::Keep | Precision::Fp32 | Precision::Fp16);
+    let samples = if strict { desk.recipe.samples.min(STRICT_SAMPLES) } else { desk.recipe.samples };
+    let data = VerifyData::open(desk.job.data.as_deref(), &desk.resolved.spec, samples)?;
+    let mut accuracy = verify(before, after, &data, desk.recipe.max_drop, progress)?;
+    if !strict {
+        accuracy.budget = desk.budget(accuracy.metric);
+    }
+    within_budget(&accuracy)?;
+    Ok(accuracy)
+}
+
+/// What moves no rounding point, or only that of storage, differs nowhere or everywhere: few samples show it.
+const STRICT_SAMPLES: usize = 32;
+
+/// The form of a source that is quantized already, and what the user should know of it.
+fn quantized(
+    job: &Job,
+    source: &Source,
+    precision: Precision,
+    notes: &mut Vec<String>,
+) -> Result<Option<Form>, CompileError> {
+    let form = quantized_form(&source.document.graph);
+    let Some(main) = form.main() else { return Ok(None) };
+    if job.requantize {
+        return Ok(Some(main));
+    }
+    if !matches!(precision, Precision::Keep | Precision::Auto) {
+        return Err(CompileError::Quantized { path: job.model.clone(), form: main.to_string() });
+    }
+    notes.push(format!("the source is quantized already ({main}); it is kept as it is"));
+    notes.extend(form.slow.iter().map(|slow| {
+        format!(
+            "slow: {} nodes of {}, {}; --requantize quantizes them anew",
+            slow.count, slow.op, slow.reason
+        )
+    }));
+    Ok(Some(main))
+}
+
+/// CPU features of the target: those of this machine where that is the target.
+fn features(job: &Job, target: &Target) -> Vec<String> {
+    if job.target.triple == "host" && target.cpu_features.is_empty() {
+        return farsight_engine::cpu_features();
+    }
+    target.cpu_features.clone()
 }
 
 /// Looks at the place of the bundle and its report before any work is done.
@@ -172,7 +290,8 @@ fn check_output(job: &Job) -> Result<(), CompileError> {
 /// The recipe that counts: flags beat the file, the file beats the spec.
 fn recipe(job: &Job, spec: &ModelSpec) -> Recipe {
     let mut recipe = job.recipe.clone().unwrap_or_else(|| spec.recipe.clone());
-    recipe.precision = job.precision.unwrap_or(recipe.precision);
+    recipe.precision =
+        job.precision.unwrap_or(if job.requantize { Precision::Int8 } else { recipe.precision });
     recipe.max_drop = job.max_drop.unwrap_or(recipe.max_drop);
     recipe
 }
@@ -201,53 +320,54 @@ fn notes(source: &Source, resolved: &Resolved, target: &Target) -> Vec<String> {
     notes
 }
 
-/// The passes in order, each timed and entered.
-pub(crate) fn run_passes(
-    resolved: &Resolved,
-    precision: Precision,
+/// The passes that every precision begins with: they do not move the answer, but for turning a quantized model back
+/// into float.
+fn base<'a>(
+    resolved: &'a Resolved,
+    dequantizes: bool,
+    target: &'a Target,
+    options: &'a Options,
     library: &'static Library,
-) -> Result<(Document, Vec<PassEntry>), CompileError> {
-    let mut document = resolved.document.clone();
-    let mut passes = vec![resolved.fix_shapes.clone()];
-    let mut enter = |name, pass: &mut dyn FnMut(&mut Document) -> Result<String, PassError>| {
-        let start = Instant::now();
-        let summary =
-            pass(&mut document).map_err(|error| CompileError::Pass { pass: name, error: Box::new(error) })?;
-        passes.push(PassEntry::new(name, summary, start, &document));
-        Ok::<(), CompileError>(())
-    };
+) -> Result<Chain<'a>, CompileError> {
+    let start = vec![resolved.fix_shapes.clone()];
+    let mut chain = Chain::start(resolved.document.clone(), start, &resolved.spec, target, options)?;
     if !resolved.outputs.is_empty() {
         let settings = CutSettings { keep: resolved.outputs.clone() };
-        enter("cut", &mut |document| {
+        chain.run("cut", Effect::Exact, |document| {
             let cut = cut(document, &settings)?;
             Ok(format!("{} outputs and {} nodes that only fed them", cut.outputs.len(), cut.nodes))
         })?;
     }
+    run_fold(&mut chain, library)?;
+    if dequantizes {
+        chain.run("dequantize", Effect::Precision, |document| {
+            let report = dequantize(document)?;
+            Ok(format!(
+                "{} operators, {} constants and {} pairs turned back into float, {} nodes stay quantized",
+                report.operators,
+                report.constants,
+                report.pairs,
+                report.kept.len()
+            ))
+        })?;
+        run_fold(&mut chain, library)?;
+    }
+    chain.run("dead", Effect::Exact, |document| {
+        let dead = dead(document)?;
+        Ok(format!("{} nodes and {} weights that nothing reads", dead.nodes, dead.initializers))
+    })?;
+    Ok(chain)
+}
+
+fn run_fold(chain: &mut Chain<'_>, library: &'static Library) -> Result<(), CompileError> {
     let mut evaluate = |model: &[u8]| constants(library, model);
-    enter("fold", &mut |document| {
+    chain.run("fold", Effect::Exact, |document| {
         let fold = fold(document, &FoldSettings::default(), &mut evaluate)?;
         Ok(format!(
             "{} nodes computed, {} Constant and {} Identity nodes gone",
             fold.folded, fold.constants, fold.identities
         ))
-    })?;
-    enter("dead", &mut |document| {
-        let dead = dead(document)?;
-        Ok(format!("{} nodes and {} weights that nothing reads", dead.nodes, dead.initializers))
-    })?;
-    if precision == Precision::Fp16 {
-        enter("fp16-weights", &mut |document| {
-            let fp16 = fp16_weights(document, &Fp16Settings::default())?;
-            Ok(format!(
-                "{} weights stored as float16, {:.2} MB saved, largest relative error {:.1e}, {} left out",
-                fp16.stored.len(),
-                fp16.saved as f64 / 1e6,
-                fp16.max_error,
-                fp16.left_out.len()
-            ))
-        })?;
-    }
-    Ok((document, passes))
+    })
 }
 
 /// ONNX Runtime does the arithmetic of a model of constants.
@@ -299,18 +419,8 @@ fn within_budget(accuracy: &Accuracy) -> Result<(), CompileError> {
         budget: accuracy.budget,
         samples: accuracy.samples,
         fits: (accuracy.drop * 1e4).ceil() / 1e4,
+        costly: Vec::new(),
     })
-}
-
-/// Times both sessions on the same generated input.
-fn measure(before: &mut Pipeline, after: &mut Pipeline) -> Result<Latency, CompileError> {
-    generate::fill_inputs(before, 1)?;
-    generate::fill_inputs(after, 1)?;
-    let mut pair =
-        || latency::interleave(|| Ok(before.session_mut().run()?), || Ok(after.session_mut().run()?));
-    let first = pair()?;
-    // One interval in forty lies above the truth by chance: a refusal takes two.
-    if first.is_slower() { pair() } else { Ok(first) }
 }
 
 fn refuse_slower(

@@ -3,12 +3,13 @@
 //! [`compile`] is one straight line: read the source, resolve the spec from what the file says, run the
 //! passes, verify against the source model, write the bundle. Each of these steps has its own file.
 
+mod candidate;
+mod chain;
 mod costs;
 mod decide;
 mod element;
 mod error;
 mod evaluate;
-pub mod experiment;
 mod facts;
 mod feed;
 mod generate;
@@ -17,6 +18,7 @@ mod judge;
 mod latency;
 mod layers;
 mod mask_file;
+mod measure;
 mod memory;
 mod quantize;
 mod quantized;
@@ -47,7 +49,7 @@ pub use layers::{Layer, layers};
 pub use memory::peak_rss_mb;
 pub use quantized::{Form, QuantizedForm, SlowOperator, quantized_form};
 pub use remarks::{Remark, remarks};
-pub use report::{Accuracy, PassEntry, Report};
+pub use report::{Accuracy, FloatIsland, PassEntry, Report, Sensitivity, Trial};
 pub use self_test::{SelfTestResult, run_self_test};
 pub use source::Source;
 pub use tally::Scores;

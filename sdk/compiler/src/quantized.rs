@@ -53,6 +53,17 @@ pub struct SlowOperator {
     pub reason: &'static str,
 }
 
+impl std::fmt::Display for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Qdq => "QDQ",
+            Self::QOperator => "QOperator",
+            Self::Dynamic => "dynamic int8",
+            Self::WeightOnly => "weights only",
+        })
+    }
+}
+
 impl QuantizedForm {
     /// The form that most quantized nodes have; `None` for a float model.
     pub fn main(&self) -> Option<Form> {

@@ -38,9 +38,11 @@ pub struct Report {
     /// Part of the multiplications done in int8.
     pub int8_mac_share: f64,
     /// What stayed in float among int8, and why.
-    pub float_islands: Vec<String>,
-    /// What each layer costs in accuracy.
+    pub float_islands: Vec<FloatIsland>,
+    /// What each layer costs in accuracy, the costliest first.
     pub sensitivity: Vec<Sensitivity>,
+    /// The precisions that `auto` looked at.
+    pub trials: Vec<Trial>,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -51,12 +53,42 @@ fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S:
 }
 
 /// A layer and what quantizing it alone costs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sensitivity {
     /// The layer.
     pub layer: String,
-    /// The drop of the measure.
+    /// What the decoder reads moves by this: squared error ÷ variance, mean over what it reads.
     pub drop: f64,
+    /// Part of the model's multiplications.
+    pub mac_share: f64,
+}
+
+/// A layer that stayed float among int8.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FloatIsland {
+    /// The layer.
+    pub layer: String,
+    /// Why.
+    pub reason: String,
+    /// Part of the model's multiplications.
+    pub mac_share: f64,
+}
+
+/// A precision that `auto` looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trial {
+    /// The precision.
+    pub precision: Precision,
+    /// Whether it was taken.
+    pub chosen: bool,
+    /// What was lost, where it came so far.
+    pub drop: Option<f64>,
+    /// Latency ÷ that of the source, where it was measured.
+    pub ratio: Option<f64>,
+    /// Bytes of the model.
+    pub bytes: Option<u64>,
+    /// Why it was taken or not.
+    pub reason: String,
 }
 
 /// What a pass did.
@@ -72,6 +104,9 @@ pub struct PassEntry {
     pub nodes: usize,
     /// Bytes of the model afterwards.
     pub bytes: u64,
+    /// 1 − ‖before − after‖ ÷ ‖before‖ of the raw outputs on a generated input; `None` where the model is too
+    /// large to be loaded after every pass.
+    pub closeness: Option<f64>,
 }
 
 /// How the compiled model compares with the source model.
@@ -85,6 +120,10 @@ pub struct Accuracy {
     pub compiled: f64,
     /// What was lost; never below 0.
     pub drop: f64,
+    /// Standard deviation of the drop, from a paired bootstrap; `None` where none was made.
+    pub deviation: Option<f64>,
+    /// The drop (below 0 for a gain) that 95 of 100 bootstrap draws do not exceed.
+    pub upper: Option<f64>,
     /// What may be lost.
     pub budget: f64,
     /// On how many samples.

@@ -152,7 +152,7 @@ impl PassEntry {
     pub(crate) fn new(name: &'static str, summary: String, start: Instant, document: &Document) -> Self {
         let nodes = document.graph.node.len();
         let bytes = document.encoded_len() as u64;
-        Self { name, summary, ms: start.elapsed().as_secs_f64() * 1e3, nodes, bytes }
+        Self { name, summary, ms: start.elapsed().as_secs_f64() * 1e3, nodes, bytes, closeness: None }
     }
 }
 

@@ -187,14 +187,23 @@ impl Session {
     pub fn input<T: Element>(&self, i: usize) -> Result<&[T]> {
         let tensor = info(&self.inputs, Port::Input, i)?;
         check_element::<T>(tensor, Port::Input, i)?;
-        let bytes = self.bindings.input(i).ok_or_else(|| no_shape_yet(i, tensor))?;
+        let bytes = self.input_bytes(i)?;
         if bytes.is_empty() {
             return Ok(&[]);
         }
         bytemuck::try_cast_slice(bytes).map_err(|_| wrong_element::<T>(tensor, Port::Input, i))
     }
 
-    /// Input `i` as bytes in this machine's order.
+    /// Input `i` as it was written last, as bytes in this machine's order.
+    ///
+    /// # Errors
+    /// There is no input `i`, or its shape is open still.
+    pub fn input_bytes(&self, i: usize) -> Result<&[u8]> {
+        let tensor = info(&self.inputs, Port::Input, i)?;
+        self.bindings.input(i).ok_or_else(|| no_shape_yet(i, tensor))
+    }
+
+    /// Input `i` as bytes in this machine's order, to be written to.
     ///
     /// # Errors
     /// There is no input `i`, or its shape is open still.

@@ -20,6 +20,9 @@ use crate::{CompileError, Progress};
 /// Sets of values that wait to be counted at most; each is as large as all that is observed.
 const WAITING: usize = 1;
 
+/// Input tensors that are kept, to compare single layers on.
+const KEPT: usize = 2;
+
 /// What was seen.
 #[derive(Debug, Default)]
 pub(crate) struct Observation {
@@ -27,8 +30,18 @@ pub(crate) struct Observation {
     pub(crate) histograms: BTreeMap<String, Histogram>,
     /// Inputs that were run.
     pub(crate) inputs: usize,
+    /// The first inputs as the model got them: of each run, each input.
+    pub(crate) tensors: Vec<Vec<InputTensor>>,
     /// Inputs that could not be used, with the reason.
     pub(crate) failed: Vec<String>,
+}
+
+/// One input of the model.
+#[derive(Debug, Clone)]
+pub(crate) struct InputTensor {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Runs a model over files and counts the values named. `model` is the float model that is to be quantized.
@@ -49,14 +62,18 @@ pub(crate) fn observe(
         Pipeline::from_parts(Model::Bytes(&bytes), &named_output(spec, model), target, options)?;
     drop(bytes);
     let taps = taps(pipeline.session(), values)?;
-    let mut failed = Vec::new();
+    let (mut failed, mut tensors) = (Vec::new(), Vec::new());
     let histograms = std::thread::scope(|scope| {
         let (full, to_count) = sync_channel(WAITING);
         let (give_back, empty) = sync_channel(WAITING + 2);
+        let mut keep = |session: &Session| keep_tensors(session, &mut tensors);
         let counter = scope.spawn(move || count(&to_count, &give_back, values.len()));
         for (done, file) in files.iter().enumerate() {
             progress(Progress { step: "observing ranges", done, total: files.len() });
-            let mut copy = |session: &Session| copy_out(session, &taps, &full, &empty);
+            let mut copy = |session: &Session| {
+                keep(session)?;
+                copy_out(session, &taps, &full, &empty)
+            };
             match feed(&mut pipeline, file, &mut copy) {
                 Ok(()) => {}
                 Err(CompileError::Inputs(message)) => failed.push(message),
@@ -74,7 +91,7 @@ pub(crate) fn observe(
         )));
     }
     let histograms = values.iter().map(|name| (*name).to_owned()).zip(histograms).collect();
-    let observation = Observation { histograms, inputs, failed };
+    let observation = Observation { histograms, inputs, tensors, failed };
     observation.refuse_not_finite()?;
     Ok(observation)
 }
@@ -131,6 +148,22 @@ fn taps(session: &Session, values: &[&str]) -> Result<Vec<Tap>, CompileError> {
         output.or(input).ok_or_else(|| CompileError::Inputs(format!("the model has no value `{name}`")))
     };
     values.iter().map(place).collect()
+}
+
+/// Keeps the inputs of the first runs.
+fn keep_tensors(session: &Session, kept: &mut Vec<Vec<InputTensor>>) -> Result<(), CompileError> {
+    if kept.len() >= KEPT {
+        return Ok(());
+    }
+    let tensor = |index: usize| {
+        Ok(InputTensor {
+            name: session.inputs()[index].name.clone(),
+            shape: session.input_shape(index)?.unwrap_or_default().to_vec(),
+            bytes: session.input_bytes(index)?.to_vec(),
+        })
+    };
+    kept.push((0..session.inputs().len()).map(tensor).collect::<Result<_, CompileError>>()?);
+    Ok(())
 }
 
 /// One run's values, in the order in which they were asked for.

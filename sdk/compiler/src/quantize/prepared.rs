@@ -6,6 +6,8 @@ use std::path::Path;
 use farsight::Options;
 use farsight_engine::Library;
 use farsight_graph::onnx::GraphProto;
+use farsight_graph::onnx::tensor_proto::DataType;
+use farsight_graph::onnx::tensor_shape_proto::dimension::Value as Length;
 use farsight_graph::{Document, Facts};
 use farsight_spec::{ActivationType, ModelSpec, Target};
 
@@ -67,15 +69,18 @@ impl Prepared {
         files: &[&Path],
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, CompileError> {
-        let facts = facts(&document, library)?;
-        let layers = layers(&document.graph, &facts);
+        let types = facts(&document, library)?;
+        let candidates = layers(&document.graph, &types);
         // The symmetric types quantize every value that any choice could ask for.
-        let all = scheme(&document.graph, &facts, &layers, &BTreeMap::new(), ActivationType::S8);
+        let all = scheme(&document.graph, &types, &candidates, &BTreeMap::new(), ActivationType::S8);
         let sources = sources(&document.graph, &all.values);
         let mut observed = BTreeSet::new();
         sources.values().for_each(|source| source.observed(&mut observed));
         let observed: Vec<&str> = observed.into_iter().collect();
         let observation = observe(&document, &observed, spec, target, options, files, progress)?;
+        // What a file leaves open, the calibration inputs tell.
+        let facts = facts(&with_shapes(&document, &observation), library)?;
+        let layers = layers(&document.graph, &facts);
         let decoded = decoded(&document.graph);
         let links = document.graph.links();
         let is_gated = |value: &&String| silu::feeds_only_silu(&document.graph, &links, value);
@@ -131,13 +136,33 @@ impl Prepared {
         Some(silu::trimmed(&histogram(source, histograms)?, range, 256))
     }
 
+    /// The values that carry the layers' results into the decoder.
+    pub(crate) fn decoded_values(&self) -> Vec<String> {
+        let graph = &self.document.graph;
+        let (links, made_by_layers) = (graph.links(), self.decoded.iter());
+        let tail = tail(graph, &links);
+        let is_result = |value: &&String| {
+            links.producer(value).is_some_and(|index| !tail.contains(&index))
+                && self.facts.get(value).element == Some(DataType::Float)
+        };
+        let mut values: Vec<String> = made_by_layers.filter(is_result).cloned().collect();
+        values.sort();
+        values
+    }
+
     /// Part of the multiplications that a scheme does in int8.
     pub(crate) fn mac_share(&self, scheme: &Scheme) -> f64 {
-        let sum = |wanted: &dyn Fn(&Layer) -> bool| -> u64 {
-            self.layers.iter().filter(|layer| wanted(layer)).map(|layer| layer.macs).sum()
-        };
-        let all = sum(&|_| true);
-        if all == 0 { 0.0 } else { sum(&|layer| scheme.nodes.contains(&layer.node)) as f64 / all as f64 }
+        self.layers
+            .iter()
+            .filter(|layer| scheme.nodes.contains(&layer.node))
+            .map(|layer| self.share_of(layer))
+            .sum()
+    }
+
+    /// Part of the multiplications that a layer does.
+    pub(crate) fn share_of(&self, layer: &Layer) -> f64 {
+        let all: u64 = self.layers.iter().map(|layer| layer.macs).sum();
+        layer.macs as f64 / all.max(1) as f64
     }
 
     /// Each Concat that would give values of very different size one scale, and the layers that read it.
@@ -183,4 +208,22 @@ fn decoded(graph: &GraphProto) -> HashSet<String> {
     let tail = tail(graph, &links);
     let read = tail.iter().flat_map(|&index| &graph.node[index].input);
     read.map(String::as_str).chain(graph.output_names()).map(str::to_owned).collect()
+}
+
+/// The document with the input shapes of the first calibration run.
+fn with_shapes(document: &Document, observation: &Observation) -> Document {
+    let mut fixed = document.clone();
+    for tensor in observation.tensors.iter().flat_map(|run| run.iter()) {
+        let declared = fixed.graph.input.iter_mut().find(|input| input.name() == tensor.name);
+        let axes = declared.and_then(|input| input.axes_mut()).into_iter().flatten();
+        for (axis, &length) in axes.zip(&tensor.shape) {
+            axis.value = Some(Length::DimValue(length as i64));
+        }
+    }
+    // What the file says of shapes in between may hold for others only.
+    fixed.graph.value_info.clear();
+    for output in &mut fixed.graph.output {
+        output.r#type = None;
+    }
+    fixed
 }

@@ -1,0 +1,231 @@
+//! int8: dynamic for models of matrix products, static with a search for all others.
+
+use std::path::Path;
+
+use farsight_engine::{Model, Settings, profile_run};
+use farsight_spec::Precision;
+
+use super::{Candidate, Desk, Say, dynamic, matmul_share, upgrade, widen};
+use crate::CompileError;
+use crate::chain::{Chain, Effect};
+use crate::judge::Verdict;
+use crate::measure::Measure;
+use crate::passes::PassError;
+use crate::quantize::{Built, Found, LayerCost, Prepared, best_method, fewest_float, methods, sensitivity};
+use crate::report::{Accuracy, FloatIsland, Sensitivity};
+
+/// With more of the multiplications than this in matrix products, dynamic int8 is the form: their activations have
+/// outliers that no fixed range serves.
+const MATMUL_HEAVY: f64 = 0.5;
+
+/// The search is tried again with half the budget where the judging half says no.
+const ATTEMPTS: usize = 3;
+
+/// Layers that an error names.
+const NAMED: usize = 5;
+
+/// The int8 candidate of a model.
+///
+/// # Errors
+/// If there is nothing to calibrate with, the budget cannot be met, or a pass fails.
+pub(crate) fn int8<'a>(
+    desk: &Desk<'_>,
+    base: &Chain<'a>,
+    measure: Option<&mut Measure<'_>>,
+    say: &mut Say<'_>,
+) -> Result<Candidate<'a>, CompileError> {
+    if matmul_share(desk, base)? > MATMUL_HEAVY {
+        return dynamic(desk, base);
+    }
+    let (Some(inputs), Some(measure)) = (desk.inputs, measure) else {
+        return Err(CompileError::Inputs(
+            "int8 takes its ranges from inputs that look like the field: give a folder of them with --calibrate DIR, \
+             or labelled ones with --data DIR"
+                .to_owned(),
+        ));
+    };
+    let mut chain = base.clone();
+    widen(&mut chain, desk.library)?;
+    upgrade(&mut chain, desk)?;
+    let files: Vec<&Path> = inputs.calibration.iter().map(|file| file.as_path()).collect();
+    let prepared = Prepared::observe(
+        chain.document.clone(),
+        desk.kernels,
+        &desk.resolved.spec,
+        desk.library,
+        desk.here,
+        desk.options,
+        &files,
+        say,
+    )?;
+    let searched = search(desk, &chain, &prepared, measure, say)?;
+    let Searched { found, costs, accuracy } = searched;
+    let mut candidate = finish(desk, chain, &prepared, found, &costs)?;
+    candidate.accuracy = Some(accuracy);
+    candidate.notes.extend(inputs.notes.iter().cloned());
+    let failed = prepared.observation.failed.iter();
+    candidate.notes.extend(failed.map(|message| format!("left out of calibration: {message}")));
+    Ok(candidate)
+}
+
+struct Searched {
+    found: Found,
+    costs: Vec<LayerCost>,
+    accuracy: Accuracy,
+}
+
+/// Searches on one half and judges on the other, with less of the budget where the judge says no.
+fn search(
+    desk: &Desk<'_>,
+    chain: &Chain<'_>,
+    prepared: &Prepared,
+    measure: &mut Measure<'_>,
+    say: &mut Say<'_>,
+) -> Result<Searched, CompileError> {
+    let on_search_half = |built: &Built, measure: &mut Measure<'_>, say: &mut Say<'_>| {
+        measure.on_search_half(&mut chain.with(built.document.clone()).open()?, say)
+    };
+    let mut found = best_method(prepared, &methods(desk.recipe.ranges), &mut |built| {
+        on_search_half(built, measure, say)
+    })?;
+    let costs = sensitivity(prepared, found.choice.method, desk.library, say)?;
+    let budget = desk.budget(found.verdict.metric);
+    let mut share = 1.0;
+    let mut worst = found.verdict;
+    for _ in 0..ATTEMPTS {
+        if found.verdict.drop > budget * share || share < 1.0 {
+            let better = fewest_float(prepared, &found, &costs, budget * share, &mut |built| {
+                on_search_half(built, measure, say)
+            })?;
+            match better {
+                Some(better) => found = better,
+                None => return Err(too_much(prepared, &costs, &worst, budget)),
+            }
+        }
+        let verdict = measure.on_judge_half(&mut chain.with(found.built.document.clone()).open()?, say)?;
+        if verdict.drop <= budget {
+            return Ok(Searched { found, costs, accuracy: accuracy(&verdict, budget) });
+        }
+        worst = verdict;
+        share /= 2.0;
+    }
+    Err(too_much(prepared, &costs, &worst, budget))
+}
+
+pub(super) fn accuracy(verdict: &Verdict, budget: f64) -> Accuracy {
+    Accuracy {
+        metric: verdict.metric,
+        source: verdict.source,
+        compiled: verdict.compiled,
+        drop: verdict.drop,
+        deviation: Some(verdict.deviation),
+        upper: Some(verdict.upper),
+        budget,
+        samples: verdict.samples,
+        agreement: verdict.agreement,
+        max_abs_error: None,
+        data: "given",
+    }
+}
+
+fn too_much(prepared: &Prepared, costs: &[LayerCost], verdict: &Verdict, budget: f64) -> CompileError {
+    let mut costs: Vec<&LayerCost> = costs.iter().collect();
+    costs.sort_by(|a, b| b.error.total_cmp(&a.error));
+    CompileError::TooMuchLost {
+        metric: verdict.metric,
+        source_value: verdict.source,
+        compiled: verdict.compiled,
+        drop: verdict.drop,
+        budget,
+        samples: verdict.samples,
+        fits: (verdict.drop * 1e4).ceil() / 1e4,
+        costly: costs.iter().take(NAMED).map(|cost| prepared.layers[cost.layer].name.clone()).collect(),
+    }
+}
+
+/// The candidate of what the search found, with what the report says of it.
+fn finish<'a>(
+    desk: &Desk<'_>,
+    mut chain: Chain<'a>,
+    prepared: &Prepared,
+    found: Found,
+    costs: &[LayerCost],
+) -> Result<Candidate<'a>, CompileError> {
+    let Found { built, choice, tried, .. } = found;
+    let int8_mac_share = prepared.mac_share(&built.scheme);
+    let share = |node: usize| {
+        prepared.layers.iter().find(|layer| layer.node == node).map_or(0.0, |layer| prepared.share_of(layer))
+    };
+    let name = |node: usize| prepared.document.graph.node[node].label().to_owned();
+    let islands = built.scheme.islands.iter();
+    let float_islands = islands
+        .map(|(&node, reason)| FloatIsland {
+            layer: name(node),
+            reason: reason.clone(),
+            mac_share: share(node),
+        })
+        .collect();
+    let quantized = prepared.layers.iter().filter(|layer| built.scheme.nodes.contains(&layer.node)).count();
+    let summary = format!(
+        "{quantized} of {} layers, {:.1} % of the multiplications; {} values; ranges by {} over {} inputs; {tried} models \
+         tried",
+        prepared.layers.len(),
+        100.0 * int8_mac_share,
+        built.report.values,
+        choice.method,
+        prepared.observation.inputs,
+    );
+    chain.run("static-int8", Effect::Precision, |document| {
+        *document = built.document;
+        Ok::<String, PassError>(summary)
+    })?;
+    let mut candidate = Candidate::new(Precision::Int8, chain);
+    candidate.int8_mac_share = int8_mac_share;
+    candidate.float_islands = float_islands;
+    candidate.sensitivity = sensitivities(prepared, costs);
+    candidate.needs = desk.kernels.needs(desk.target);
+    candidate.notes.extend(unfused(desk, &candidate.chain, prepared, quantized)?);
+    Ok(candidate)
+}
+
+fn sensitivities(prepared: &Prepared, costs: &[LayerCost]) -> Vec<Sensitivity> {
+    let mut costs: Vec<&LayerCost> = costs.iter().collect();
+    costs.sort_by(|a, b| b.error.total_cmp(&a.error));
+    let entry = |cost: &&LayerCost| {
+        let layer = &prepared.layers[cost.layer];
+        Sensitivity { layer: layer.name.clone(), drop: cost.error, mac_share: prepared.share_of(layer) }
+    };
+    costs.iter().map(entry).collect()
+}
+
+/// Whether ONNX Runtime made integer kernels of all quantized layers: counted in the graph that it really runs.
+fn unfused(
+    desk: &Desk<'_>,
+    chain: &Chain<'_>,
+    prepared: &Prepared,
+    quantized: usize,
+) -> Result<Option<String>, CompileError> {
+    let settings = Settings { threads: 1, ..Settings::from_target(desk.here, None) };
+    let bytes = chain.document.to_bytes()?;
+    let tensors = &prepared.observation.tensors[0];
+    let nodes = profile_run(desk.library, Model::Bytes(&bytes), &settings, 1, |session| {
+        for (index, tensor) in tensors.iter().enumerate() {
+            session.set_input_shape(index, &tensor.shape)?;
+            session.input_bytes_mut(index)?.copy_from_slice(&tensor.bytes);
+        }
+        Ok(())
+    })?;
+    let is_integer = |op: &str| {
+        op.starts_with("QLinearConv")
+            || op == "QGemm"
+            || op.contains("MatMulInteger")
+            || op == "QLinearMatMul"
+    };
+    let fused = nodes.iter().filter(|node| is_integer(&node.op)).count();
+    Ok((fused < quantized).then(|| {
+        format!(
+            "ONNX Runtime made integer kernels of {fused} of the {quantized} int8 layers; the others run in float between \
+             QuantizeLinear and DequantizeLinear"
+        )
+    }))
+}

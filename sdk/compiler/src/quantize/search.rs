@@ -1,0 +1,136 @@
+//! The accuracy search: the int8 model that keeps the answer within the budget with as few float layers as it takes.
+//!
+//! First the ways to take ranges are tried with every layer int8; how well each agrees with the source decides,
+//! which is less noisy than labels. Is the budget not met, the layers are ranked by what each costs alone for its
+//! multiplications, and a binary search finds how many of the worst must stay float. The idea of ranking quantizers
+//! and reverting the worst is NNCF's; costs are measured here, not guessed from the order of layers.
+
+use std::collections::BTreeMap;
+
+use farsight_spec::Ranges;
+
+use super::sensitivity::LayerCost;
+use super::{Built, Choice, Prepared};
+use crate::CompileError;
+use crate::calibrate::RangeMethod;
+use crate::judge::Verdict;
+
+/// What the search found.
+pub(crate) struct Found {
+    pub(crate) built: Built,
+    pub(crate) choice: Choice,
+    /// On the half that was searched on.
+    pub(crate) verdict: Verdict,
+    /// Models that were measured.
+    pub(crate) tried: usize,
+}
+
+/// More than this part of the multiplications in float, and int8 has lost its purpose.
+const MOST_FLOAT: f64 = 0.6;
+
+/// Measures a model on the half that is searched on.
+pub(crate) type Measure<'m> = dyn FnMut(&Built) -> Result<Verdict, CompileError> + 'm;
+
+/// The ways to take ranges that a recipe asks for.
+pub(crate) fn methods(ranges: Ranges) -> Vec<RangeMethod> {
+    let percentile = RangeMethod::default();
+    match ranges {
+        Ranges::Auto => vec![percentile, RangeMethod::Mse, RangeMethod::MinMax],
+        Ranges::Minmax => vec![RangeMethod::MinMax],
+        Ranges::Percentile => vec![percentile],
+        Ranges::Mse => vec![RangeMethod::Mse],
+        Ranges::Entropy => vec![RangeMethod::Entropy],
+    }
+}
+
+/// The best way to take ranges with every layer int8.
+///
+/// # Errors
+/// If a model cannot be built or measured.
+pub(crate) fn best_method(
+    prepared: &Prepared,
+    methods: &[RangeMethod],
+    measure: &mut Measure,
+) -> Result<Found, CompileError> {
+    let mut best: Option<Found> = None;
+    for &method in methods {
+        let choice = Choice { method, float: BTreeMap::new() };
+        let built = prepared.build(&choice)?;
+        let verdict = measure(&built)?;
+        if best.as_ref().is_none_or(|best| verdict.agreement > best.verdict.agreement) {
+            best = Some(Found { built, choice, verdict, tried: 0 });
+        }
+    }
+    let best = best.map(|found| Found { tried: methods.len(), ..found });
+    best.ok_or_else(|| CompileError::Inputs("no way to take ranges was given".to_owned()))
+}
+
+/// Keeps the fewest of the costliest layers float that bring the drop within `budget`; `None` where even
+/// [`MOST_FLOAT`] of the multiplications are not enough.
+///
+/// # Errors
+/// If a model cannot be built or measured.
+pub(crate) fn fewest_float(
+    prepared: &Prepared,
+    start: &Found,
+    costs: &[LayerCost],
+    budget: f64,
+    measure: &mut Measure,
+) -> Result<Option<Found>, CompileError> {
+    let ranked = ranked(prepared, costs);
+    let mut tried = start.tried;
+    let mut keep_float = |count: usize| {
+        let costs = ranked[..count].iter();
+        let float = costs.map(|cost| (prepared.layers[cost.layer].node, reason(cost))).collect();
+        let choice = Choice { method: start.choice.method, float };
+        let built = prepared.build(&choice)?;
+        let verdict = measure(&built)?;
+        tried += 1;
+        Ok::<Found, CompileError>(Found { built, choice, verdict, tried })
+    };
+    // The greatest number that is allowed first: where that is not enough, nothing is.
+    let (mut low, mut high) = (start.choice.float.len(), most_float(prepared, &ranked));
+    if high <= low {
+        return Ok(None);
+    }
+    let mut best = keep_float(high)?;
+    if best.verdict.drop > budget {
+        return Ok(None);
+    }
+    while low + 1 < high {
+        let middle = low.midpoint(high);
+        let found = keep_float(middle)?;
+        if found.verdict.drop <= budget {
+            (high, best) = (middle, found);
+        } else {
+            low = middle;
+        }
+    }
+    Ok(Some(Found { tried, ..best }))
+}
+
+/// The costliest layers for their multiplications first.
+fn ranked<'c>(prepared: &Prepared, costs: &'c [LayerCost]) -> Vec<&'c LayerCost> {
+    let per_mac = |cost: &LayerCost| cost.error / prepared.layers[cost.layer].macs.max(1) as f64;
+    let mut ranked: Vec<&LayerCost> = costs.iter().collect();
+    ranked.sort_by(|a, b| per_mac(b).total_cmp(&per_mac(a)));
+    ranked
+}
+
+/// How many of the ranked layers may stay float.
+fn most_float(prepared: &Prepared, ranked: &[&LayerCost]) -> usize {
+    let macs = |cost: &&&LayerCost| prepared.layers[cost.layer].macs as f64;
+    let all: f64 = ranked.iter().map(|cost| macs(&cost)).sum();
+    let mut sum = 0.0;
+    ranked
+        .iter()
+        .take_while(|cost| {
+            sum += macs(cost);
+            sum <= MOST_FLOAT * all
+        })
+        .count()
+}
+
+fn reason(cost: &LayerCost) -> String {
+    format!("int8 here alone moves what the decoder reads by {:.2} %", 100.0 * cost.error.sqrt())
+}
