@@ -107,7 +107,10 @@ impl<'a> Chain<'a> {
         if self.document.encoded_len() > MOST_BYTES {
             return Ok(None);
         }
-        let mut pipeline = self.open()?;
+        // Weights that nothing reads any more wait for a later pass: ONNX Runtime would warn of each.
+        let mut swept = self.document.clone();
+        swept.graph.sweep();
+        let mut pipeline = self.with(swept).open()?;
         fill_inputs(&mut pipeline, SEED)?;
         pipeline.session_mut().run()?;
         let session = pipeline.session();

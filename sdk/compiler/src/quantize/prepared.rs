@@ -13,7 +13,7 @@ use farsight_spec::{ActivationType, ModelSpec, Target};
 
 use super::{Kernels, RangeSource, Scheme, histogram, range_of, scheme, silu, sources};
 use crate::calibrate::{Observation, QParams, Range, RangeMethod, observe};
-use crate::layers::{Layer, layers, tail};
+use crate::layers::{Layer, is_layer, layers, tail};
 use crate::passes::{QdqReport, QdqSettings, qdq};
 use crate::{CompileError, Progress, facts};
 
@@ -124,7 +124,34 @@ impl Prepared {
             let range = self.range(value, method)?;
             Some((value.clone(), QParams::of(range, self.kernels.activation)))
         };
-        scheme.values.iter().filter_map(grid).collect()
+        let mut grids = scheme.values.iter().filter_map(grid).collect();
+        self.share_with_concat(scheme, &mut grids);
+        grids
+    }
+
+    /// What only a Concat reads takes the grid of its result: it would be rounded to that anyway, and twice is worse
+    /// and slower than once.
+    fn share_with_concat(&self, scheme: &Scheme, grids: &mut Grids) {
+        let graph = &self.document.graph;
+        let links = graph.links();
+        for (index, node) in graph.node.iter().enumerate() {
+            if !scheme.nodes.contains(&index) || !node.is("Concat") {
+                continue;
+            }
+            let Some(grid) = node.output.first().and_then(|output| grids.get(output)).copied() else {
+                continue;
+            };
+            for input in &node.input {
+                // What is only moved keeps the grid of where it came from.
+                let is_made = links.producer(input).is_some_and(|maker| {
+                    let maker = &graph.node[maker];
+                    is_layer(maker) || ["Add", "Mul", "Concat"].iter().any(|op| maker.is(op))
+                });
+                if is_made && links.consumers(input) == [index] && !self.decoded.contains(input) {
+                    grids.insert(input.clone(), grid);
+                }
+            }
+        }
     }
 
     fn range(&self, value: &str, method: RangeMethod) -> Option<Range> {

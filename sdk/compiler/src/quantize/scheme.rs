@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use farsight_graph::onnx::tensor_proto::DataType;
-use farsight_graph::onnx::{GraphProto, NodeProto};
+use farsight_graph::onnx::{GraphProto, NodeProto, TensorProto};
 use farsight_graph::{Facts, Links};
 use farsight_spec::ActivationType;
 
@@ -100,11 +100,19 @@ fn why_float(node: &NodeProto, layer: &Layer, links: &Links, facts: &Facts) -> O
         ("Conv", Some(_)) if node.input(2).is_some_and(|bias| links.tensor(bias).is_none()) => {
             reason("its bias is computed, not constant")
         }
+        ("Conv", Some(weight)) if is_stem(node, weight) => reason(
+            "with fewer than 4 input channels int8 kernels, which multiply four at a time, are slower than float ones",
+        ),
         (_, Some(weight)) if !weight.values::<f32>().is_ok_and(|w| w.iter().all(|w| w.is_finite())) => {
             reason("its weights are not finite float32 numbers")
         }
         _ => None,
     }
+}
+
+/// A first layer on the channels of a picture. Depthwise layers have kernels of their own.
+fn is_stem(node: &NodeProto, weight: &TensorProto) -> bool {
+    node.int("group").unwrap_or(1) == 1 && weight.dims.get(1).is_some_and(|channels| *channels < 4)
 }
 
 fn is_plain_gemm(node: &NodeProto, links: &Links) -> bool {
