@@ -7,6 +7,7 @@ use std::time::Instant;
 use farsight::{Options, Pipeline};
 use farsight_bundle::{Contents, Digest};
 use farsight_engine::{Library, Model, evaluate};
+use farsight_graph::Facts;
 use farsight_graph::onnx::TensorProto;
 use farsight_spec::{ModelSpec, Precision, Provider, Recipe, Target};
 
@@ -14,14 +15,14 @@ use crate::candidate::{self, Candidate, Desk};
 use crate::chain::{Chain, Effect};
 use crate::element::data_type;
 use crate::measure::{Inputs, Measure};
-use crate::passes::{CutSettings, FoldSettings, cut, dead, dequantize, fold};
+use crate::passes::{CutSettings, FoldReport, FoldSettings, PassError, cut, dead, dequantize, fold};
 use crate::quantize::Kernels;
 use crate::quantized::{Form, quantized_form};
 use crate::report::Accuracy;
 use crate::self_test::make_self_test;
 use crate::source::{Resolved, Source};
 use crate::verify::{VerifyData, verify};
-use crate::{CompileError, Latency, Report, latency, memory};
+use crate::{CompileError, Latency, Report, facts, latency, memory};
 
 /// What to compile, and how.
 #[derive(Debug, Clone)]
@@ -359,16 +360,32 @@ fn base<'a>(
     Ok(chain)
 }
 
+/// Folds until nothing is left: what a session says of shapes lets more be folded, and then it can say more.
 fn run_fold(chain: &mut Chain<'_>, library: &'static Library) -> Result<(), CompileError> {
-    let mut evaluate = |model: &[u8]| constants(library, model);
     chain.run("fold", Effect::Exact, |document| {
-        let fold = fold(document, &FoldSettings::default(), &mut evaluate)?;
+        let mut evaluate = |model: &[u8]| constants(library, model);
+        let mut all = FoldReport::default();
+        let mut known = Facts::default();
+        for _ in 0..FOLDS {
+            let settings = FoldSettings { facts: known, ..FoldSettings::default() };
+            let fold = fold(document, &settings, &mut evaluate)?;
+            all.folded += fold.folded;
+            all.constants += fold.constants;
+            all.identities += fold.identities;
+            if fold.folded == 0 && !settings.facts.is_empty() {
+                break;
+            }
+            known = facts(document, library).map_err(|error| PassError::Evaluate(error.to_string()))?;
+        }
         Ok(format!(
             "{} nodes computed, {} Constant and {} Identity nodes gone",
-            fold.folded, fold.constants, fold.identities
+            all.folded, all.constants, all.identities
         ))
     })
 }
+
+/// Rounds of folding at most; a real model needs two or three.
+const FOLDS: usize = 8;
 
 /// ONNX Runtime does the arithmetic of a model of constants.
 pub(crate) fn constants(library: &'static Library, model: &[u8]) -> Result<Vec<TensorProto>, String> {

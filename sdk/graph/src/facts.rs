@@ -52,6 +52,11 @@ impl Facts {
         facts
     }
 
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds what is known of a value; what is new fills gaps and replaces what was there.
     pub fn add(&mut self, name: &str, fact: Fact) {
         let known = self.0.entry(name.to_owned()).or_default();

@@ -186,6 +186,20 @@ impl Prepared {
             .sum()
     }
 
+    /// What a layer costs more in float than in int8, in multiplications: its own, and the values that are converted
+    /// on the way in and out, each about as dear as 30 multiplications (0.5 ns against 0.018 ns on a core with VNNI).
+    pub(crate) fn float_work(&self, layer: usize) -> f64 {
+        const CONVERSION: f64 = 30.0;
+        let layer = &self.layers[layer];
+        let node = &self.document.graph.node[layer.node];
+        let count = |value: &String| {
+            let lengths = self.facts.get(value).fixed().unwrap_or_default();
+            lengths.into_iter().map(|length| length as f64).product::<f64>()
+        };
+        let values = node.input.iter().take(1).chain(&node.output).map(count).sum::<f64>();
+        layer.macs as f64 + CONVERSION * values
+    }
+
     /// Part of the multiplications that a layer does.
     pub(crate) fn share_of(&self, layer: &Layer) -> f64 {
         let all: u64 = self.layers.iter().map(|layer| layer.macs).sum();

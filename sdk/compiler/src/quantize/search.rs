@@ -1,8 +1,8 @@
 //! The accuracy search: the int8 model that keeps the answer within the budget with as few float layers as it takes.
 //!
 //! First the ways to take ranges are tried with every layer int8; how well each agrees with the source decides,
-//! which is less noisy than labels. Is the budget not met, the layers are ranked by what each costs alone for its
-//! multiplications, and a binary search finds how many of the worst must stay float. The idea of ranking quantizers
+//! which is less noisy than labels. Is the budget not met, the layers are ranked by what each costs alone, and a
+//! binary search finds how many of the worst must stay float. The idea of ranking quantizers
 //! and reverting the worst is NNCF's; costs are measured here, not guessed from the order of layers.
 
 use std::collections::BTreeMap;
@@ -57,6 +57,7 @@ pub(crate) fn best_method(
         let choice = Choice { method, float: BTreeMap::new() };
         let built = prepared.build(&choice)?;
         let verdict = measure(&built)?;
+        log::info!("all layers int8, ranges by {method}: {}", told(&verdict));
         if best.as_ref().is_none_or(|best| verdict.agreement > best.verdict.agreement) {
             best = Some(Found { built, choice, verdict, tried: 0 });
         }
@@ -65,8 +66,9 @@ pub(crate) fn best_method(
     best.ok_or_else(|| CompileError::Inputs("no way to take ranges was given".to_owned()))
 }
 
-/// Keeps the fewest of the costliest layers float that bring the drop within `budget`; `None` where even
-/// [`MOST_FLOAT`] of the multiplications are not enough.
+/// Keeps as few of the costliest layers float as bring the drop within `budget`; `None` where even [`MOST_FLOAT`] of
+/// the multiplications are not enough. Two orders are tried, the costliest first and the costliest for what float
+/// takes there; the one that leaves less work in float is taken.
 ///
 /// # Errors
 /// If a model cannot be built or measured.
@@ -77,20 +79,43 @@ pub(crate) fn fewest_float(
     budget: f64,
     measure: &mut Measure,
 ) -> Result<Option<Found>, CompileError> {
-    let ranked = ranked(prepared, costs);
+    let by_error = ranked(costs, |cost| cost.error);
+    let by_work = ranked(costs, |cost| cost.error / prepared.float_work(cost.layer));
+    let mut best: Option<Found> = None;
     let mut tried = start.tried;
+    for ranked in [by_error, by_work] {
+        let Some(found) = shortest_prefix(prepared, start, &ranked, budget, &mut tried, measure)? else {
+            continue;
+        };
+        if best.as_ref().is_none_or(|best| work(prepared, &found) < work(prepared, best)) {
+            best = Some(found);
+        }
+    }
+    Ok(best.map(|found| Found { tried, ..found }))
+}
+
+/// The fewest layers from the front of the ranking that are enough, by halving.
+fn shortest_prefix(
+    prepared: &Prepared,
+    start: &Found,
+    ranked: &[&LayerCost],
+    budget: f64,
+    tried: &mut usize,
+    measure: &mut Measure,
+) -> Result<Option<Found>, CompileError> {
     let mut keep_float = |count: usize| {
-        let costs = ranked[..count].iter();
-        let float = costs.map(|cost| (prepared.layers[cost.layer].node, reason(cost))).collect();
+        let mut float = start.choice.float.clone();
+        float.extend(ranked[..count].iter().map(|cost| (prepared.layers[cost.layer].node, reason(cost))));
         let choice = Choice { method: start.choice.method, float };
         let built = prepared.build(&choice)?;
         let verdict = measure(&built)?;
-        tried += 1;
-        Ok::<Found, CompileError>(Found { built, choice, verdict, tried })
+        *tried += 1;
+        log::info!("{count} of {} layers float: {}", ranked.len(), told(&verdict));
+        Ok::<Found, CompileError>(Found { built, choice, verdict, tried: *tried })
     };
     // The greatest number that is allowed first: where that is not enough, nothing is.
-    let (mut low, mut high) = (start.choice.float.len(), most_float(prepared, &ranked));
-    if high <= low {
+    let (mut low, mut high) = (0, most_float(prepared, ranked));
+    if high == 0 {
         return Ok(None);
     }
     let mut best = keep_float(high)?;
@@ -106,14 +131,23 @@ pub(crate) fn fewest_float(
             low = middle;
         }
     }
-    Ok(Some(Found { tried, ..best }))
+    Ok(Some(best))
 }
 
-/// The costliest layers for their multiplications first.
-fn ranked<'c>(prepared: &Prepared, costs: &'c [LayerCost]) -> Vec<&'c LayerCost> {
-    let per_mac = |cost: &LayerCost| cost.error / prepared.layers[cost.layer].macs.max(1) as f64;
+fn told(verdict: &Verdict) -> String {
+    let Verdict { metric, source, compiled, agreement, .. } = verdict;
+    format!("{metric} {source:.4} -> {compiled:.4}, agreement {agreement:.4}")
+}
+
+/// What the float layers of a choice take.
+fn work(prepared: &Prepared, found: &Found) -> f64 {
+    let is_float = |index: &usize| found.choice.float.contains_key(&prepared.layers[*index].node);
+    (0..prepared.layers.len()).filter(is_float).map(|index| prepared.float_work(index)).sum()
+}
+
+fn ranked(costs: &[LayerCost], value: impl Fn(&LayerCost) -> f64) -> Vec<&LayerCost> {
     let mut ranked: Vec<&LayerCost> = costs.iter().collect();
-    ranked.sort_by(|a, b| per_mac(b).total_cmp(&per_mac(a)));
+    ranked.sort_by(|a, b| value(b).total_cmp(&value(a)));
     ranked
 }
 
