@@ -11,14 +11,16 @@ use crate::chain::{Chain, Effect};
 use crate::judge::Verdict;
 use crate::measure::Measure;
 use crate::passes::PassError;
-use crate::quantize::{Built, Found, LayerCost, Prepared, best_method, fewest_float, methods, sensitivity};
+use crate::quantize::{
+    Built, Found, LayerCost, Order, Prepared, best_method, fewest_float, methods, sensitivity,
+};
 use crate::report::{Accuracy, FloatIsland, Sensitivity};
 
 /// With more of the multiplications than this in matrix products, dynamic int8 is the form: their activations have
 /// outliers that no fixed range serves.
 const MATMUL_HEAVY: f64 = 0.5;
 
-/// The search is tried again with half the budget where the judging half says no.
+/// The search is tried again with a smaller budget where the judging half says no.
 const ATTEMPTS: usize = 3;
 
 /// Layers that an error names.
@@ -90,11 +92,12 @@ fn search(
     })?;
     let costs = sensitivity(prepared, found.choice.method, desk.library, say)?;
     let budget = desk.budget(found.verdict.metric);
-    let mut share = 1.0;
+    let mut target = budget;
     let mut worst = found.verdict;
-    for _ in 0..ATTEMPTS {
-        if found.verdict.drop > budget * share || share < 1.0 {
-            let better = fewest_float(prepared, &found, &costs, budget * share, &mut |built| {
+    for attempt in 0..ATTEMPTS {
+        if found.verdict.drop > target || attempt > 0 {
+            let orders = found.order.map_or(Order::ALL.to_vec(), |order| vec![order]);
+            let better = fewest_float(prepared, &found, &costs, &orders, target, &mut |built| {
                 on_search_half(built, measure, say)
             })?;
             match better {
@@ -103,11 +106,13 @@ fn search(
             }
         }
         let verdict = measure.on_judge_half(&mut chain.with(found.built.document.clone()).open()?, say)?;
+        log::info!("judged: {} {:.4} -> {:.4}", verdict.metric, verdict.source, verdict.compiled);
         if verdict.drop <= budget {
             return Ok(Searched { found, costs, accuracy: accuracy(&verdict, budget) });
         }
+        // As much less as the judging half lost more.
+        target -= (verdict.drop - found.verdict.drop).max(budget / 4.0);
         worst = verdict;
-        share /= 2.0;
     }
     Err(too_much(prepared, &costs, &worst, budget))
 }

@@ -11,6 +11,7 @@ use farsight_graph::onnx::tensor_shape_proto::dimension::Value as Length;
 use farsight_graph::{Document, Facts};
 use farsight_spec::{ActivationType, ModelSpec, Target};
 
+use super::search::CONVERSION;
 use super::{Kernels, RangeSource, Scheme, histogram, range_of, scheme, silu, sources};
 use crate::calibrate::{Observation, QParams, Range, RangeMethod, observe};
 use crate::layers::{Layer, is_layer, layers, tail};
@@ -186,18 +187,32 @@ impl Prepared {
             .sum()
     }
 
-    /// What a layer costs more in float than in int8, in multiplications: its own, and the values that are converted
-    /// on the way in and out, each about as dear as 30 multiplications (0.5 ns against 0.018 ns on a core with VNNI).
+    /// What a layer alone in float takes: its multiplications, and the values that are converted on the way in and out.
     pub(crate) fn float_work(&self, layer: usize) -> f64 {
-        const CONVERSION: f64 = 30.0;
         let layer = &self.layers[layer];
         let node = &self.document.graph.node[layer.node];
-        let count = |value: &String| {
-            let lengths = self.facts.get(value).fixed().unwrap_or_default();
-            lengths.into_iter().map(|length| length as f64).product::<f64>()
-        };
-        let values = node.input.iter().take(1).chain(&node.output).map(count).sum::<f64>();
+        let values =
+            node.input.iter().take(1).chain(&node.output).map(|value| self.count(value)).sum::<f64>();
         layer.macs as f64 + CONVERSION * values
+    }
+
+    /// Numbers that a scheme converts between float and int8 on their way: values that one kind of node makes and the
+    /// other reads.
+    pub(crate) fn converted(&self, scheme: &Scheme) -> f64 {
+        let links = self.document.graph.links();
+        let is_converted = |value: &&String| {
+            let from_int8 = links.producer(value).is_some_and(|maker| scheme.nodes.contains(&maker));
+            links.consumers(value).iter().any(|reader| scheme.nodes.contains(reader) != from_int8)
+        };
+        scheme.values.iter().filter(is_converted).map(|value| self.count(value)).sum()
+    }
+
+    /// How many numbers a value holds; 0 where that is open.
+    fn count(&self, value: &str) -> f64 {
+        self.facts
+            .get(value)
+            .fixed()
+            .map_or(0.0, |lengths| lengths.into_iter().map(|length| length as f64).product())
     }
 
     /// Part of the multiplications that a layer does.
