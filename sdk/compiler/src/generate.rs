@@ -16,14 +16,15 @@ const BLOCK: usize = 16;
 /// but not so well that a reader takes it for a bomb.
 const GRAIN: usize = 61;
 
-/// Fills a pipeline's input tensors from a seed. Axes of open length become 1.
+/// Fills a pipeline's input tensors from a seed. Axes of open length get one: the first (the batch) 1, the others 64,
+/// or 1 where the model cannot run on that.
 ///
 /// # Errors
 /// If an input cannot take such a shape.
 pub fn fill_inputs(pipeline: &mut Pipeline, seed: u64) -> Result<(), CompileError> {
     let spec = pipeline.spec().clone();
     let session = pipeline.session_mut();
-    open_axes_become_one(session)?;
+    settle_open_axes(session)?;
     for index in 0..session.inputs().len() {
         let length: usize = session.input_shape(index)?.map_or(0, |shape| shape.iter().product());
         let values = values(&spec, session.inputs()[index].element, length, seed + index as u64)?;
@@ -32,13 +33,30 @@ pub fn fill_inputs(pipeline: &mut Pipeline, seed: u64) -> Result<(), CompileErro
     Ok(())
 }
 
-fn open_axes_become_one(session: &mut Session) -> Result<(), CompileError> {
+/// An axis of open length is a picture's side more often than anything else.
+const OPEN_AXIS: usize = 64;
+
+fn settle_open_axes(session: &mut Session) -> Result<(), CompileError> {
+    if (0..session.inputs().len()).all(|index| matches!(session.input_shape(index), Ok(Some(_)))) {
+        return Ok(());
+    }
+    set_open_axes(session, OPEN_AXIS)?;
+    if session.run().is_err() {
+        set_open_axes(session, 1)?;
+    }
+    Ok(())
+}
+
+fn set_open_axes(session: &mut Session, length: usize) -> Result<(), CompileError> {
     for index in 0..session.inputs().len() {
-        let shape = &session.inputs()[index].shape;
-        if session.input_shape(index)?.is_none() {
-            let fixed: Vec<usize> = shape.iter().map(|axis| axis.unwrap_or(1)).collect();
-            session.set_input_shape(index, &fixed)?;
+        let axes = session.inputs()[index].shape.clone();
+        if !axes.contains(&None) {
+            continue;
         }
+        let open = |place: usize| if place == 0 { 1 } else { length };
+        let shape: Vec<usize> =
+            axes.iter().enumerate().map(|(place, axis)| axis.unwrap_or_else(|| open(place))).collect();
+        session.set_input_shape(index, &shape)?;
     }
     Ok(())
 }
