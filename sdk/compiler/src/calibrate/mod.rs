@@ -7,5 +7,5 @@ mod range;
 mod testing;
 
 pub use histogram::Histogram;
-pub(crate) use observe::{InputTensor, Observation, observe};
+pub(crate) use observe::{Calibration, InputTensor, Observation, observe};
 pub use range::{QParams, Range, RangeMethod, UnknownRangeMethod, range};

@@ -23,6 +23,15 @@ const WAITING: usize = 1;
 /// Input tensors that are kept, to compare single layers on.
 const KEPT: usize = 2;
 
+/// What a model is calibrated on, and how it is opened.
+#[derive(Clone, Copy)]
+pub(crate) struct Calibration<'a> {
+    pub(crate) files: &'a [&'a Path],
+    pub(crate) spec: &'a ModelSpec,
+    pub(crate) target: &'a Target,
+    pub(crate) options: &'a Options,
+}
+
 /// What was seen.
 #[derive(Debug, Default)]
 pub(crate) struct Observation {
@@ -51,12 +60,10 @@ pub(crate) struct InputTensor {
 pub(crate) fn observe(
     model: &Document,
     values: &[&str],
-    spec: &ModelSpec,
-    target: &Target,
-    options: &Options,
-    files: &[&Path],
+    calibration: &Calibration<'_>,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Observation, CompileError> {
+    let Calibration { files, spec, target, options } = *calibration;
     let bytes = with_outputs(model, values).to_bytes()?;
     let mut pipeline =
         Pipeline::from_parts(Model::Bytes(&bytes), &named_output(spec, model), target, options)?;

@@ -12,6 +12,9 @@ use crate::{CompileError, Latency, latency};
 /// Less than this is no difference in latency: the smaller model is taken then.
 const SAME_LATENCY: f64 = 0.03;
 
+/// A model that is not smaller than this part of another is no smaller model.
+const SMALLER: f64 = 0.97;
+
 /// Tries what may pay and takes the best. The source's own arithmetic is always among them.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub(crate) fn auto<'a>(
 ) -> Result<Candidate<'a>, CompileError> {
     let mut trials = Vec::new();
     let mut best: Option<(f64, usize, Candidate<'a>)> = None;
-    for precision in [Precision::Int8, Precision::Int8Weights, Precision::Fp16, Precision::Keep] {
+    for precision in [Precision::Keep, Precision::Int8, Precision::Fp16, Precision::Int8Weights] {
         let tried = attempt(desk, base, precision, measure.as_deref_mut(), measures_latency, say);
         let candidate = match tried {
             Ok(candidate) => candidate,
@@ -53,7 +56,7 @@ pub(crate) fn auto<'a>(
         let time = ratio.unwrap_or(if precision == Precision::Int8 { 0.5 } else { 1.0 });
         let is_better = best.as_ref().is_none_or(|(best_time, best_bytes, _)| {
             time < best_time * (1.0 - SAME_LATENCY)
-                || (time < best_time * (1.0 + SAME_LATENCY) && bytes < *best_bytes)
+                || (time < best_time * (1.0 + SAME_LATENCY) && (bytes as f64) < *best_bytes as f64 * SMALLER)
         });
         if is_better {
             best = Some((time, bytes, candidate));
@@ -62,7 +65,7 @@ pub(crate) fn auto<'a>(
     let (_, _, mut candidate) = best.ok_or_else(|| {
         CompileError::Unresolved("no precision keeps this model's answer within the budget".to_owned())
     })?;
-    explain(&mut trials, candidate.precision);
+    explain(&mut trials, candidate.precision, candidate.latency.as_ref().map(|latency| latency.ratio));
     candidate.notes.extend(kept_because(&trials, candidate.precision));
     candidate.trials = trials;
     Ok(candidate)
@@ -122,15 +125,16 @@ fn refused(precision: Precision, error: &CompileError) -> Trial {
     Trial { precision, chosen: false, drop, ratio, bytes: None, reason: error.to_string() }
 }
 
-fn explain(trials: &mut [Trial], taken: Precision) {
+fn explain(trials: &mut [Trial], taken: Precision, best: Option<f64>) {
     for trial in trials.iter_mut().filter(|trial| trial.reason.is_empty()) {
         trial.chosen = trial.precision == taken;
-        let reason = if trial.chosen {
-            "the fastest that keeps the answer; of equals the smallest"
-        } else {
-            "not faster, or larger"
+        trial.reason = match (trial.ratio, best) {
+            _ if trial.chosen => "the fastest that keeps the answer; of equals the smallest".to_owned(),
+            (Some(ratio), Some(best)) if ratio > best * (1.0 + SAME_LATENCY) => {
+                format!("slower: latency × {ratio:.2} of the source's, what was taken has × {best:.2}")
+            }
+            _ => "no faster and no smaller than what was taken".to_owned(),
         };
-        reason.clone_into(&mut trial.reason);
     }
 }
 

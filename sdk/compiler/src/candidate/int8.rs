@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use farsight::Options;
 use farsight_engine::{Model, Settings, profile_run};
 use farsight_spec::Precision;
 
 use super::{Candidate, Desk, Say, dynamic, matmul_share, upgrade, widen};
 use crate::CompileError;
+use crate::calibrate::Calibration;
 use crate::chain::{Chain, Effect};
 use crate::judge::Verdict;
 use crate::measure::Measure;
@@ -50,16 +52,11 @@ pub(crate) fn int8<'a>(
     widen(&mut chain, desk.library)?;
     upgrade(&mut chain, desk)?;
     let files: Vec<&Path> = inputs.calibration.iter().map(|file| file.as_path()).collect();
-    let prepared = Prepared::observe(
-        chain.document.clone(),
-        desk.kernels,
-        &desk.resolved.spec,
-        desk.library,
-        desk.here,
-        desk.options,
-        &files,
-        say,
-    )?;
+    // One thread: the counting takes the second core, and that is faster than two threads in turn.
+    let options = Options { threads: Some(1), ..desk.options.clone() };
+    let calibration =
+        Calibration { files: &files, spec: &desk.resolved.spec, target: desk.here, options: &options };
+    let prepared = Prepared::observe(chain.document.clone(), desk.kernels, desk.library, &calibration, say)?;
     let searched = search(desk, &chain, &prepared, measure, say)?;
     let Searched { found, costs, accuracy } = searched;
     let mut candidate = finish(desk, chain, &prepared, found, &costs)?;

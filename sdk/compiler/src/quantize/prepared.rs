@@ -1,19 +1,17 @@
 //! A float model with all that is known of it to make it int8, any number of times.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::Path;
 
-use farsight::Options;
 use farsight_engine::Library;
 use farsight_graph::onnx::GraphProto;
 use farsight_graph::onnx::tensor_proto::DataType;
 use farsight_graph::onnx::tensor_shape_proto::dimension::Value as Length;
 use farsight_graph::{Document, Facts};
-use farsight_spec::{ActivationType, ModelSpec, Target};
+use farsight_spec::ActivationType;
 
 use super::search::CONVERSION;
 use super::{Kernels, RangeSource, Scheme, histogram, range_of, scheme, silu, sources};
-use crate::calibrate::{Observation, QParams, Range, RangeMethod, observe};
+use crate::calibrate::{Calibration, Observation, QParams, Range, RangeMethod, observe};
 use crate::layers::{Layer, is_layer, layers, tail};
 use crate::passes::{QdqReport, QdqSettings, qdq};
 use crate::{CompileError, Progress, facts};
@@ -63,11 +61,8 @@ impl Prepared {
     pub(crate) fn observe(
         document: Document,
         kernels: Kernels,
-        spec: &ModelSpec,
         library: &'static Library,
-        target: &Target,
-        options: &Options,
-        files: &[&Path],
+        calibration: &Calibration<'_>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, CompileError> {
         let types = facts(&document, library)?;
@@ -78,7 +73,7 @@ impl Prepared {
         let mut observed = BTreeSet::new();
         sources.values().for_each(|source| source.observed(&mut observed));
         let observed: Vec<&str> = observed.into_iter().collect();
-        let observation = observe(&document, &observed, spec, target, options, files, progress)?;
+        let observation = observe(&document, &observed, calibration, progress)?;
         // What a file leaves open, the calibration inputs tell.
         let facts = facts(&with_shapes(&document, &observation), library)?;
         let layers = layers(&document.graph, &facts);
