@@ -66,7 +66,9 @@ impl Inputs {
             }
             None => {
                 let files = data.inputs();
-                search.iter().take(recipe.calibration_samples).map(|&index| files[index].to_owned()).collect()
+                let count = recipe.calibration_samples.min(search.len());
+                let spread = (0..count).map(|place| search[place * search.len() / count]);
+                spread.map(|index| files[index].to_owned()).collect()
             }
         };
         if calibration.len() < FEW {
@@ -185,3 +187,94 @@ fn tensors(
 
 /// 95 % of a normal distribution lie below so many standard deviations.
 const ONE_SIDED_95: f64 = 1.645;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A folder of so many inputs; what is in them is not looked at.
+    fn folder(count: usize) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for index in 0..count {
+            std::fs::write(folder.path().join(format!("{index:03}.npy")), []).unwrap();
+        }
+        folder
+    }
+
+    fn open(
+        calibrate: Option<&TempDir>,
+        data: Option<&TempDir>,
+        recipe: &Recipe,
+    ) -> Result<Option<Inputs>, CompileError> {
+        let spec = ModelSpec::find("tensors").unwrap();
+        Inputs::open(calibrate.map(TempDir::path), data.map(TempDir::path), &spec, recipe)
+    }
+
+    fn opened(calibrate: Option<&TempDir>, data: Option<&TempDir>, recipe: &Recipe) -> Inputs {
+        open(calibrate, data, recipe).unwrap().unwrap()
+    }
+
+    /// Number of each calibration file.
+    fn numbers(inputs: &Inputs) -> Vec<usize> {
+        let number = |file: &PathBuf| file.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+        inputs.calibration.iter().map(number).collect()
+    }
+
+    #[test]
+    fn no_inputs_are_no_error_but_one_is() {
+        assert!(open(None, None, &Recipe::default()).unwrap().is_none());
+        let one = folder(1);
+        for (calibrate, data) in [(Some(&one), None), (None, Some(&one)), (Some(&folder(20)), Some(&one))] {
+            let error = open(calibrate, data, &Recipe::default()).err().unwrap().to_string();
+            assert!(error.contains("one input") && error.contains(&*one.path().to_string_lossy()), "{error}");
+        }
+        assert!(open(None, Some(&folder(0)), &Recipe::default()).is_err());
+    }
+
+    #[test]
+    fn one_half_calibrates_and_is_searched_with_and_the_other_judges() {
+        let data = folder(40);
+        for (calibrate, data) in [(None, Some(&data)), (Some(&data), None), (Some(&data), Some(&data))] {
+            let inputs = opened(calibrate, data, &Recipe::default());
+            assert_eq!((inputs.search.len(), inputs.judge.len()), (20, 20));
+            let both: BTreeSet<usize> = inputs.search.iter().chain(&inputs.judge).copied().collect();
+            assert_eq!(both.len(), 40);
+            assert_eq!(numbers(&inputs), inputs.search);
+            assert_eq!(inputs.notes, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn inputs_that_calibrate_are_taken_from_where_they_are_given() {
+        let inputs = opened(
+            Some(&folder(100)),
+            Some(&folder(8)),
+            &Recipe { calibration_samples: 20, ..Recipe::default() },
+        );
+        assert_eq!((inputs.search.len(), inputs.judge.len()), (4, 4));
+        assert_eq!(numbers(&inputs), (0..20).map(|place| place * 5).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_recipe_says_how_many_are_used() {
+        let recipe = Recipe { samples: 40, calibration_samples: 4, ..Recipe::default() };
+        let inputs = opened(None, Some(&folder(400)), &recipe);
+        assert_eq!((inputs.search.len(), inputs.judge.len()), (20, 20));
+        // Spread over all that is searched with, not the first ones.
+        let chosen = numbers(&inputs);
+        assert_eq!(chosen.len(), 4);
+        assert!(chosen.iter().all(|number| inputs.search.contains(number)) && chosen[3] > 200, "{chosen:?}");
+    }
+
+    #[test]
+    fn few_are_told() {
+        let inputs = opened(None, Some(&folder(5)), &Recipe::default());
+        assert_eq!((inputs.search.len(), inputs.judge.len()), (3, 2));
+        assert_eq!(inputs.notes.len(), 1);
+        assert!(inputs.notes[0].contains("from 3 input(s) only"), "{:?}", inputs.notes);
+    }
+}

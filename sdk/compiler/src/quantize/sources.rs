@@ -92,6 +92,8 @@ fn source(graph: &GraphProto, links: &Links, value: &str, left: usize) -> RangeS
             .and_then(|(low, high)| of_input(0).map(|source| after(source, Function::Clip(low, high)))),
         "Mul" => silu_input(graph, node, links)
             .map(|input| after(source(graph, links, input, left - 1), Function::Silu)),
+        // A cubic one overshoots the values that it lies between.
+        "Resize" if node.string("mode") == Some("cubic") => None,
         "DepthToSpace" | "Flatten" | "Identity" | "MaxPool" | "Reshape" | "Resize" | "Slice"
         | "SpaceToDepth" | "Split" | "Squeeze" | "Transpose" | "Unsqueeze" => of_input(0),
         "Concat" => (0..node.input.len()).map(of_input).collect::<Option<_>>().map(RangeSource::Any),
@@ -141,5 +143,172 @@ pub(super) fn silu_input<'n>(graph: &GraphProto, node: &'n NodeProto, links: &Li
         Some(b)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farsight_graph::Attribute;
+    use farsight_graph::onnx::TensorProto;
+
+    use super::*;
+
+    fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+        NodeProto::new(op, "", inputs, outputs)
+    }
+
+    fn graph(nodes: Vec<NodeProto>) -> GraphProto {
+        let initializer =
+            vec![TensorProto::new("six", &[], &[6.0f32]), TensorProto::new("one", &[], &[1.0f32])];
+        GraphProto { node: nodes, initializer, ..GraphProto::default() }
+    }
+
+    fn source_of(nodes: Vec<NodeProto>, value: &str) -> RangeSource {
+        sources(&graph(nodes), &[value.to_owned()]).remove(value).unwrap()
+    }
+
+    fn observed(value: &str, functions: &[Function]) -> RangeSource {
+        RangeSource::Observed { value: value.to_owned(), functions: functions.to_vec() }
+    }
+
+    #[test]
+    fn functions_do_what_their_operators_do() {
+        let relu = Function::Clip(0.0, f32::INFINITY);
+        assert_eq!([-2.0, 0.0, 3.0].map(|x| relu.apply(x)), [0.0, 0.0, 3.0]);
+        assert_eq!([-2.0, 0.5, 7.0].map(|x| Function::Clip(-1.0, 6.0).apply(x)), [-1.0, 0.5, 6.0]);
+        assert_eq!([-2.0, 0.0, 3.0].map(|x| Function::LeakyRelu(0.25).apply(x)), [-0.5, 0.0, 3.0]);
+        let silu = [0.0, 1.0, -1.0, 20.0, -200.0].map(|x| Function::Silu.apply(x));
+        for (found, expected) in silu.into_iter().zip([0.0f32, 0.731_058_6, -0.268_941_4, 20.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-6, "{silu:?}");
+        }
+    }
+
+    #[test]
+    fn bounded_operators_need_no_look() {
+        for (op, low) in [("Sigmoid", 0.0), ("Softmax", 0.0), ("HardSigmoid", 0.0), ("Tanh", -1.0)] {
+            let found = source_of(vec![node(op, &["x"], &["y"])], "y");
+            assert_eq!(found, RangeSource::Fixed { low, high: 1.0 }, "{op}");
+        }
+        let nodes = vec![
+            node("Tanh", &["x"], &["a"]),
+            node("LeakyRelu", &["a"], &["b"]).with("alpha", Attribute::Float(0.5)),
+            node("Clip", &["b", "", "six"], &["y"]),
+        ];
+        assert_eq!(source_of(nodes, "y"), RangeSource::Fixed { low: -0.5, high: 1.0 });
+    }
+
+    #[test]
+    fn functions_are_applied_to_what_is_observed() {
+        let clip = |inputs: &[&str]| node("Clip", inputs, &["y"]);
+        let above = |low| observed("x", &[Function::Clip(low, f32::INFINITY)]);
+        let leaky = |node: NodeProto| source_of(vec![node], "y");
+        assert_eq!(source_of(vec![node("Relu", &["x"], &["y"])], "y"), above(0.0));
+        assert_eq!(
+            source_of(vec![clip(&["x", "one", "six"])], "y"),
+            observed("x", &[Function::Clip(1.0, 6.0)])
+        );
+        assert_eq!(source_of(vec![clip(&["x", "one"])], "y"), above(1.0));
+        assert_eq!(source_of(vec![clip(&["x"])], "y"), above(f32::NEG_INFINITY));
+        let old = clip(&["x"]).with("min", Attribute::Float(0.0)).with("max", Attribute::Float(6.0));
+        assert_eq!(source_of(vec![old], "y"), observed("x", &[Function::Clip(0.0, 6.0)]));
+        // A bound that is computed tells nothing.
+        assert_eq!(source_of(vec![clip(&["x", "low"])], "y"), observed("y", &[]));
+        let slope = |slope| observed("x", &[Function::LeakyRelu(slope)]);
+        assert_eq!(leaky(node("LeakyRelu", &["x"], &["y"])), slope(0.01));
+        assert_eq!(leaky(node("LeakyRelu", &["x"], &["y"]).with("alpha", Attribute::Float(0.1))), slope(0.1));
+    }
+
+    #[test]
+    fn silu_is_seen_in_its_two_nodes() {
+        for product in [["x", "gate"], ["gate", "x"]] {
+            let nodes = vec![node("Sigmoid", &["x"], &["gate"]), node("Mul", &product, &["y"])];
+            assert_eq!(source_of(nodes, "y"), observed("x", &[Function::Silu]));
+        }
+        // The gate of another value, as in a squeeze-and-excite block.
+        let nodes = vec![node("Sigmoid", &["z"], &["gate"]), node("Mul", &["x", "gate"], &["y"])];
+        assert_eq!(source_of(nodes, "y"), observed("y", &[]));
+        let square = vec![node("Mul", &["x", "x"], &["y"])];
+        assert_eq!(source_of(square, "y"), observed("y", &[]));
+    }
+
+    #[test]
+    fn functions_follow_one_another_in_their_order() {
+        let nodes = vec![
+            node("Conv", &["x", "w"], &["a"]),
+            node("LeakyRelu", &["a"], &["b"]),
+            node("Clip", &["b", "", "six"], &["y"]),
+        ];
+        let both = [Function::LeakyRelu(0.01), Function::Clip(f32::NEG_INFINITY, 6.0)];
+        assert_eq!(source_of(nodes, "y"), observed("a", &both));
+    }
+
+    #[test]
+    fn what_only_moves_values_keeps_their_source() {
+        for op in [
+            "DepthToSpace",
+            "Flatten",
+            "Identity",
+            "MaxPool",
+            "Reshape",
+            "Resize",
+            "Slice",
+            "SpaceToDepth",
+            "Split",
+            "Squeeze",
+            "Transpose",
+            "Unsqueeze",
+        ] {
+            assert_eq!(source_of(vec![node(op, &["x"], &["y"])], "y"), observed("x", &[]), "{op}");
+        }
+        // Each output of a Split, and a MaxPool of one, on the grid of what was split.
+        let nodes = vec![
+            node("Relu", &["x"], &["a"]),
+            node("Split", &["a"], &["b", "c"]),
+            node("MaxPool", &["c"], &["d"]),
+        ];
+        let names = ["a", "b", "c", "d"].map(str::to_owned);
+        let found = sources(&graph(nodes), &names);
+        assert!(names.iter().all(|name| found[name] == found["a"]), "{found:?}");
+        let mut asked = BTreeSet::new();
+        found.values().for_each(|source| source.observed(&mut asked));
+        assert_eq!(asked, BTreeSet::from(["x"]));
+    }
+
+    #[test]
+    fn what_makes_new_values_is_observed_itself() {
+        for op in ["Add", "AveragePool", "Conv", "GlobalAveragePool", "Exp", "Pad"] {
+            assert_eq!(source_of(vec![node(op, &["x"], &["y"])], "y"), observed("y", &[]), "{op}");
+        }
+        let foreign = NodeProto { domain: Some("com.microsoft".into()), ..node("Relu", &["x"], &["y"]) };
+        assert_eq!(source_of(vec![foreign], "y"), observed("y", &[]));
+        // A cubic Resize overshoots the values that it lies between.
+        let cubic = node("Resize", &["x"], &["y"]).with("mode", Attribute::String("cubic".into()));
+        assert_eq!(source_of(vec![cubic], "y"), observed("y", &[]));
+    }
+
+    #[test]
+    fn a_concat_is_any_of_its_parts() {
+        let nodes = vec![
+            node("Sigmoid", &["x"], &["a"]),
+            node("Concat", &["a", "b"], &["c"]),
+            node("Relu", &["c"], &["y"]),
+        ];
+        let relu = Function::Clip(0.0, f32::INFINITY);
+        let parts = vec![RangeSource::Fixed { low: 0.0, high: 1.0 }, observed("b", &[relu])];
+        let found = source_of(nodes, "y");
+        assert_eq!(found, RangeSource::Any(parts));
+        let mut asked = BTreeSet::new();
+        found.observed(&mut asked);
+        assert_eq!(asked, BTreeSet::from(["b"]));
+    }
+
+    #[test]
+    fn a_long_chain_ends_where_it_is_observed() {
+        let name = |index: usize| format!("v{index}");
+        let nodes = (0..100).map(|index| node("Relu", &[&name(index)], &[&name(index + 1)])).collect();
+        let RangeSource::Observed { value, functions } = source_of(nodes, "v100") else {
+            panic!("not observed")
+        };
+        assert_eq!((value, functions.len()), (name(100 - LONGEST), LONGEST));
     }
 }

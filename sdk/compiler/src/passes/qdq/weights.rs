@@ -33,16 +33,17 @@ impl Rewrite<'_> {
             return self.quantize_operands(node, links);
         }
         let Some(weight) = node.input(1).and_then(|name| links.tensor(name)) else { return Ok(()) };
-        let bias = node.input(2).and_then(|name| links.tensor(name)).cloned();
+        let bias = node.input(2).and_then(|name| links.tensor(name));
         let axis = output_axis(node, weight);
+        let channels = channels(&weight.dims, axis).count;
+        let biases = bias.map(|bias| one_for_each(bias, channels)).transpose()?;
         let key = (weight.name().to_owned(), axis);
         // With a bias the scales depend on this node's input: nothing is shared then.
         let shared = self.weights.get(&key).filter(|_| bias.is_none()).cloned();
         let quantized = match shared {
             Some(quantized) => quantized,
             None => {
-                let biases = bias.as_ref().map(TensorProto::values::<f32>).transpose()?.unwrap_or_default();
-                let floors = scale_floors(&biases, input_scale);
+                let floors = scale_floors(biases.as_deref().unwrap_or_default(), input_scale);
                 let quantized = self.quantize_weight(weight, axis, &floors)?;
                 if bias.is_none() {
                     self.weights.insert(key, quantized.clone());
@@ -51,8 +52,8 @@ impl Rewrite<'_> {
             }
         };
         node.input[1].clone_from(&quantized.name);
-        if let (Some(bias), Some(input_scale)) = (bias, input_scale) {
-            node.input[2] = self.quantize_bias(&bias, input_scale, &quantized.scales)?;
+        if let (Some(bias), Some(biases), Some(input_scale)) = (bias, biases, input_scale) {
+            node.input[2] = self.quantize_bias(bias.name(), &biases, input_scale, &quantized.scales);
         }
         Ok(())
     }
@@ -71,13 +72,14 @@ impl Rewrite<'_> {
             let greatest = &mut greatest[channel_of.channel(index)];
             *greatest = greatest.max(value.abs());
         }
-        let floor = |channel: usize| floors.get(channel).copied().unwrap_or(0.0).max(f32::MIN_POSITIVE);
+        let asked = |channel: usize| floors.get(channel).copied().unwrap_or(0.0);
+        let floor = |channel: usize| asked(channel).max(f32::MIN_POSITIVE);
         let scales: Vec<f32> = greatest
             .iter()
             .enumerate()
             .map(|(channel, greatest)| match greatest / limit as f32 {
                 scale if scale >= floor(channel) => scale,
-                _ if *greatest == 0.0 && floors.is_empty() => 1.0,
+                _ if *greatest == 0.0 && asked(channel) == 0.0 => 1.0,
                 _ => floor(channel),
             })
             .collect();
@@ -99,23 +101,22 @@ impl Rewrite<'_> {
     /// An int32 bias: its scale is that of a product.
     fn quantize_bias(
         &mut self,
-        bias: &TensorProto,
+        name: &str,
+        values: &[f32],
         input_scale: f32,
         weight_scales: &[f32],
-    ) -> Result<String, PassError> {
-        let values = bias.values::<f32>()?;
+    ) -> String {
         let scales: Vec<f32> = weight_scales.iter().map(|scale| scale * input_scale).collect();
         let scale_of = |index: usize| scales[index.min(scales.len() - 1)];
         let level = |(index, value): (usize, &f32)| (value / scale_of(index)).round_ties_even() as i32;
         let levels: Vec<i32> = values.iter().enumerate().map(level).collect();
-        let name = bias.name();
-        let integers = self.constant(&format!("{name}_int32"), &bias.dims, &levels);
+        let integers = self.constant(&format!("{name}_int32"), &[levels.len() as i64], &levels);
         let per_channel = scales.len() > 1;
         let dims: &[i64] = if per_channel { &[scales.len() as i64] } else { &[] };
         let scale = self.constant(&format!("{name}_scale"), dims, &scales);
         let result = self.dequantize(name, &[&integers, &scale], per_channel.then_some(0));
         self.report.biases += 1;
-        Ok(result)
+        result
     }
 
     /// The constant side of an Add or Mul, on a grid of its own.
@@ -164,6 +165,12 @@ impl Rewrite<'_> {
         self.nodes.push(node);
         result
     }
+}
+
+/// The biases of the channels; one number may serve them all.
+fn one_for_each(bias: &TensorProto, channels: usize) -> Result<Vec<f32>, PassError> {
+    let values = bias.values::<f32>()?;
+    Ok(if values.len() == 1 { vec![values[0]; channels] } else { values })
 }
 
 fn narrow<T>(levels: &[i32], to: impl Fn(i32) -> T) -> Vec<T> {
