@@ -26,6 +26,8 @@ pub fn facts(document: &Document, library: &'static Library) -> Result<Facts, Co
 fn with_every_value(document: &Document) -> Document {
     let mut document = document.clone();
     let graph = &mut document.graph;
+    // ONNX Runtime would warn of each weight that nothing reads.
+    graph.sweep();
     let declared: std::collections::HashSet<String> = graph.output_names().map(str::to_owned).collect();
     let made = graph.node.iter().flat_map(|node| &node.output);
     let new = made.filter(|name| !name.is_empty() && !declared.contains(*name));
