@@ -11,6 +11,7 @@ use farsight_graph::onnx::tensor_shape_proto::dimension::Value as Length;
 use farsight_graph::{Document, Facts};
 use farsight_spec::{ActivationType, ModelSpec, Target};
 
+use super::sources::is_moved;
 use super::{Kernels, RangeSource, Scheme, histogram, range_of, scheme, silu, sources};
 use crate::calibrate::{Observation, QParams, Range, RangeMethod, observe};
 use crate::layers::{Layer, is_layer, layers, tail};
@@ -31,7 +32,7 @@ pub(crate) struct Prepared {
     pub(crate) observation: Observation,
     /// Values that the tail reads or that are outputs.
     decoded: HashSet<String>,
-    /// Values that go into x · sigmoid(x) only.
+    /// Values that go into x · sigmoid(x) only. Those that were only moved are none: they keep the grid that they had.
     gated: HashSet<String>,
 }
 
@@ -83,7 +84,9 @@ impl Prepared {
         let layers = layers(&document.graph, &facts);
         let decoded = decoded(&document.graph);
         let links = document.graph.links();
-        let is_gated = |value: &&String| silu::feeds_only_silu(&document.graph, &links, value);
+        let is_gated = |value: &&String| {
+            silu::feeds_only_silu(&document.graph, &links, value) && !is_moved(&document.graph, &links, value)
+        };
         let gated = all.values.iter().filter(is_gated).cloned().collect();
         drop(links);
         Ok(Self { document, layers, kernels, facts, sources, observation, decoded, gated })
