@@ -11,7 +11,6 @@ use farsight_graph::onnx::tensor_shape_proto::dimension::Value as Length;
 use farsight_graph::{Document, Facts};
 use farsight_spec::{ActivationType, ModelSpec, Target};
 
-use super::sources::is_moved;
 use super::{Kernels, RangeSource, Scheme, histogram, range_of, scheme, silu, sources};
 use crate::calibrate::{Observation, QParams, Range, RangeMethod, observe};
 use crate::layers::{Layer, is_layer, layers, tail};
@@ -85,7 +84,8 @@ impl Prepared {
         let decoded = decoded(&document.graph);
         let links = document.graph.links();
         let is_gated = |value: &&String| {
-            silu::feeds_only_silu(&document.graph, &links, value) && !is_moved(&document.graph, &links, value)
+            silu::feeds_only_silu(&document.graph, &links, value)
+                && !sources::is_moved(&document.graph, &links, value)
         };
         let gated = all.values.iter().filter(is_gated).cloned().collect();
         drop(links);
