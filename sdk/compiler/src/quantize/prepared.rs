@@ -30,7 +30,7 @@ pub(crate) struct Prepared {
     pub(crate) observation: Observation,
     /// Values that the tail reads or that are outputs.
     decoded: HashSet<String>,
-    /// Values that go into x · sigmoid(x) only.
+    /// Values that go into x · sigmoid(x) only. Those that were only moved are none: they keep the grid that they had.
     gated: HashSet<String>,
 }
 
@@ -79,7 +79,10 @@ impl Prepared {
         let layers = layers(&document.graph, &facts);
         let decoded = decoded(&document.graph);
         let links = document.graph.links();
-        let is_gated = |value: &&String| silu::feeds_only_silu(&document.graph, &links, value);
+        let is_gated = |value: &&String| {
+            silu::feeds_only_silu(&document.graph, &links, value)
+                && !sources::is_moved(&document.graph, &links, value)
+        };
         let gated = all.values.iter().filter(is_gated).cloned().collect();
         drop(links);
         Ok(Self { document, layers, kernels, facts, sources, observation, decoded, gated })

@@ -9,6 +9,22 @@ use farsight_graph::onnx::{GraphProto, NodeProto};
 /// Longest chain of nodes that is followed from a value to what is observed.
 const LONGEST: usize = 32;
 
+/// Operators that only move values; they run on int8 where input and output share a grid.
+const MOVERS: [&str; 12] = [
+    "DepthToSpace",
+    "Flatten",
+    "Identity",
+    "MaxPool",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+];
+
 /// Where a value's range comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RangeSource {
@@ -94,12 +110,16 @@ fn source(graph: &GraphProto, links: &Links, value: &str, left: usize) -> RangeS
             .map(|input| after(source(graph, links, input, left - 1), Function::Silu)),
         // A cubic one overshoots the values that it lies between.
         "Resize" if node.string("mode") == Some("cubic") => None,
-        "DepthToSpace" | "Flatten" | "Identity" | "MaxPool" | "Reshape" | "Resize" | "Slice"
-        | "SpaceToDepth" | "Split" | "Squeeze" | "Transpose" | "Unsqueeze" => of_input(0),
+        op if MOVERS.contains(&op) => of_input(0),
         "Concat" => (0..node.input.len()).map(of_input).collect::<Option<_>>().map(RangeSource::Any),
         _ => None,
     };
     found.unwrap_or_else(itself)
+}
+
+/// Whether a value was only moved on the way from another.
+pub(super) fn is_moved(graph: &GraphProto, links: &Links, value: &str) -> bool {
+    links.producer(value).is_some_and(|index| MOVERS.iter().any(|op| graph.node[index].is(op)))
 }
 
 /// The source with one more function at its end.
@@ -244,20 +264,7 @@ mod tests {
 
     #[test]
     fn what_only_moves_values_keeps_their_source() {
-        for op in [
-            "DepthToSpace",
-            "Flatten",
-            "Identity",
-            "MaxPool",
-            "Reshape",
-            "Resize",
-            "Slice",
-            "SpaceToDepth",
-            "Split",
-            "Squeeze",
-            "Transpose",
-            "Unsqueeze",
-        ] {
+        for op in MOVERS {
             assert_eq!(source_of(vec![node(op, &["x"], &["y"])], "y"), observed("x", &[]), "{op}");
         }
         // Each output of a Split, and a MaxPool of one, on the grid of what was split.
