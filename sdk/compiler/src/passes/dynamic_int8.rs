@@ -307,6 +307,6 @@ mod tests {
         let mut document = document(graph(&["x"], &["x"], vec![]), vec![]);
         document.set_opset("", 10);
         let message = dynamic_int8(&mut document, &settings(1)).unwrap_err().to_string();
-        assert!(message.contains("opset 10") && message.contains("newer opset"), "{message}");
+        assert!(message.contains("opset 10") && message.contains("opset pass comes first"), "{message}");
     }
 }
