@@ -76,7 +76,8 @@ impl<'a> Chain<'a> {
         let summary = pass(&mut self.document)
             .map_err(|error| CompileError::Pass { pass: name, error: Box::new(error) })?;
         let mut entry = PassEntry::new(name, summary, start, &self.document);
-        let now = self.outputs()?;
+        let now =
+            self.outputs().map_err(|error| CompileError::Broken { pass: name, error: Box::new(error) })?;
         entry.closeness = self.last.as_ref().zip(now.as_ref()).map(|(last, now)| furthest(last, now));
         if let (Effect::Exact, Some(found)) = (effect, entry.closeness)
             && found < EXACT

@@ -71,6 +71,16 @@ pub enum CompileError {
         /// 1 = the same.
         closeness: f64,
     },
+    /// What a pass left cannot be loaded or run.
+    #[error(
+        "after pass `{pass}` the model does not run: {error}. This may be a fault of farsight's; --precision keep does least"
+    )]
+    Broken {
+        /// The pass.
+        pass: &'static str,
+        /// What was said.
+        error: Box<CompileError>,
+    },
     /// A quantized model that shall be quantized.
     #[error(
         "{}: this model is quantized already ({form}). --precision keep takes it as it is; --requantize turns it back \
@@ -157,7 +167,7 @@ impl CompileError {
             Self::Metadata(_) => "metadata",
             Self::Spec(_) => "spec",
             Self::Unresolved(_) => "unresolved",
-            Self::Pass { .. } | Self::Changed { .. } => "pass",
+            Self::Pass { .. } | Self::Changed { .. } | Self::Broken { .. } => "pass",
             Self::Quantized { .. } => "quantized",
             Self::Engine(error) => error.kind(),
             Self::Pipeline(error) => error.kind(),

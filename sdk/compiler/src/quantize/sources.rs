@@ -74,6 +74,13 @@ impl Function {
 }
 
 impl RangeSource {
+    fn parts(&self) -> usize {
+        match self {
+            Self::Any(parts) => parts.iter().map(Self::parts).sum(),
+            Self::Fixed { .. } | Self::Observed { .. } => 1,
+        }
+    }
+
     /// The values that must be observed for it.
     pub(crate) fn observed<'s>(&'s self, into: &mut BTreeSet<&'s str>) {
         match self {
@@ -87,16 +94,31 @@ impl RangeSource {
 /// Where the ranges of these values come from.
 pub(crate) fn sources(graph: &GraphProto, values: &[String]) -> HashMap<String, RangeSource> {
     let links = graph.links();
-    values.iter().map(|value| (value.clone(), source(graph, &links, value, LONGEST))).collect()
+    let mut known = Sources::new();
+    // In the order in which they are made: what a value comes from is known when its turn comes.
+    for value in values {
+        let source = source(graph, &links, &known, value, LONGEST);
+        known.insert(value.clone(), source);
+    }
+    known
 }
 
-fn source(graph: &GraphProto, links: &Links, value: &str, left: usize) -> RangeSource {
+/// Where the ranges of values come from, by name.
+type Sources = HashMap<String, RangeSource>;
+
+/// More parts than this are not put together: the value itself is observed.
+const MOST_PARTS: usize = 64;
+
+fn source(graph: &GraphProto, links: &Links, known: &Sources, value: &str, left: usize) -> RangeSource {
+    if let Some(source) = known.get(value) {
+        return source.clone();
+    }
     let itself = || RangeSource::Observed { value: value.to_owned(), functions: Vec::new() };
     let Some(node) = links.producer(value).map(|index| &graph.node[index]) else { return itself() };
     if left == 0 || !node.in_default_domain() {
         return itself();
     }
-    let of_input = |index: usize| node.input(index).map(|input| source(graph, links, input, left - 1));
+    let of_input = |index: usize| node.input(index).map(|input| source(graph, links, known, input, left - 1));
     let found = match node.op_type() {
         "Sigmoid" | "Softmax" | "HardSigmoid" => Some(RangeSource::Fixed { low: 0.0, high: 1.0 }),
         "Tanh" => Some(RangeSource::Fixed { low: -1.0, high: 1.0 }),
@@ -107,14 +129,14 @@ fn source(graph: &GraphProto, links: &Links, value: &str, left: usize) -> RangeS
         "Clip" => bounds(node, links)
             .and_then(|(low, high)| of_input(0).map(|source| after(source, Function::Clip(low, high)))),
         "Mul" => silu_input(graph, node, links)
-            .map(|input| after(source(graph, links, input, left - 1), Function::Silu)),
+            .map(|input| after(source(graph, links, known, input, left - 1), Function::Silu)),
         // A cubic one overshoots the values that it lies between.
         "Resize" if node.string("mode") == Some("cubic") => None,
         op if MOVERS.contains(&op) => of_input(0),
         "Concat" => (0..node.input.len()).map(of_input).collect::<Option<_>>().map(RangeSource::Any),
         _ => None,
     };
-    found.unwrap_or_else(itself)
+    found.filter(|source| source.parts() <= MOST_PARTS).unwrap_or_else(itself)
 }
 
 /// Whether a value was only moved on the way from another.
