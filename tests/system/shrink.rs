@@ -72,7 +72,7 @@ fn cattle_to_int8() {
     let found = farsight::document(&[&"eval", &bundle, &"--data", &val]);
     assert!(found["samples"] == 16 && number(&found, "/ap50_95") > 0.4, "{found}");
     let inside = farsight::document(&[&"inspect", &bundle]);
-    assert!(number(&inside, "/quantized/qdq") > 0.0, "{inside}");
+    assert!(number(&inside, "/operators/QuantizeLinear") > 0.0, "{inside}");
 }
 
 /// Equal inputs, equal bytes. Four pictures are enough to show it.
@@ -82,7 +82,8 @@ fn twice() {
     assert!(first == second, "two bundles of {} and {} bytes", first.len(), second.len());
 }
 
-/// As its authors shipped it: recognised as slow; kept, refused, or made anew.
+/// As its authors shipped it: recognised as slow; kept, refused, or made anew. It takes a second a picture: few are
+/// looked at, and no accuracy is asked for.
 fn requantize() {
     let model = assets().join("detect/cattle_yolov8n_416_dynamic_int8.onnx");
     let common = ["--spec", "yolo", "--labels", "cow", "--target", OTHER_TARGET];
@@ -94,9 +95,9 @@ fn requantize() {
     }
     assert_eq!((&kept["precision"], number(&kept, "/accuracy/drop")), (&"keep".into(), 0.0));
 
-    let (train, val) = (cattle("train", 4), cattle("val", 4));
+    let (train, val) = (cattle("train", 2), cattle("val", 2));
     let [train, val] = [&train, &val].map(|folder| folder.to_str().unwrap());
-    let data = ["--calibrate", train, "--data", val, "--max-drop", "0.1"];
+    let data = ["--calibrate", train, "--data", val, "--max-drop", "1"];
     let refused = Refused::compile(&model, &[&common[..], &data, &["--precision", "int8"]].concat());
     refused.check("quantized", &["cattle_yolov8n_416_dynamic_int8.onnx", "dynamic int8", "--requantize"]);
 
@@ -105,7 +106,7 @@ fn requantize() {
     assert!(number(&anew.report, "/int8_mac_share") >= 0.98, "{:#}", anew.report);
     assert!(pass(&anew.report, "dequantize")["summary"].as_str().unwrap().contains("turned back into float"));
     let inside = farsight::document(&[&"inspect", &anew.bundle]);
-    assert_eq!(inside["quantized"]["dynamic"], 0, "{inside}");
+    assert!(inside["operators"].get("ConvInteger").is_none(), "{}", inside["operators"]);
 }
 
 /// A model with true float weights, and no drop allowed at all.
@@ -201,15 +202,14 @@ fn small_vit() -> (PathBuf, PathBuf) {
 
 fn vit_int4() {
     let (model, _) = small_vit();
-    let options = ["--spec", "tensors", "--target", OTHER_TARGET, "--precision", "int4-weights"];
+    let options = ["--spec", "tensors", "--precision", "int4-weights"];
     let Compiled { bundle, report } =
         bundles::compile(&model, &[&options[..], &["--max-drop", "1"]].concat());
     // The bundle holds the self-test's input and output, too, which are no part of the model.
     let size = number(pass(&report, "int4-weights"), "/bytes") / number(&report, "/source_bytes");
     assert!(size <= 0.2, "{size}");
     assert!(number(&report, "/accuracy/agreement") > 0.6, "{report:#}");
-    let doctor = farsight::document(&[&"doctor", &bundle]);
-    assert!(doctor["self_test"].is_object(), "{doctor}");
+    assert_eq!(farsight::document(&[&"doctor", &bundle])["self_test"]["passed"], true);
 }
 
 /// Every precision that may pay is told with what it brought, and exactly one is taken.
