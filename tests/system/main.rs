@@ -20,6 +20,7 @@ mod reproducible;
 mod round_trip;
 mod scratch;
 mod segment;
+mod shrink;
 mod tensors;
 mod vit;
 mod weights;
@@ -30,6 +31,7 @@ fn main() {
     let folder = scratch::make();
     // What takes longest goes first.
     let trials = [
+        shrink::trials(),
         parity_clouds::trials(),
         parity_cattle::trials(),
         photos::trials(),

@@ -107,6 +107,22 @@ pub(crate) fn two_bands() -> PathBuf {
     write("two-bands", ("x", &[1, 2, 16, 16]), ("y", &[1, 2, 16, 16]), nodes, constants)
 }
 
+/// Two convolutions of 3 x 3 and a Relu between them, on [1, 8, 8, 8]: int8 takes both.
+pub(crate) fn two_convolutions() -> PathBuf {
+    let weights = |name: &str, shift: f32| {
+        let values: Vec<f32> = (0..8 * 8 * 3 * 3).map(|index| 0.1 * (index as f32 + shift).sin()).collect();
+        constant(name, &[8, 8, 3, 3], &values)
+    };
+    let padded = |node: NodeProto| node.with("pads", Attribute::Ints(vec![1; 4]));
+    let nodes = vec![
+        padded(node("Conv", &["x", "first"], "seen")),
+        node("Relu", &["seen"], "bent"),
+        padded(node("Conv", &["bent", "second"], "y")),
+    ];
+    let constants = vec![weights("first", 0.0), weights("second", 0.5)];
+    write("two-convolutions", ("x", &[1, 8, 8, 8]), ("y", &[1, 8, 8, 8]), nodes, constants)
+}
+
 fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto::new(op, output, inputs, &[output])
 }

@@ -22,6 +22,8 @@ pub(crate) enum Need {
     Patches,
     /// A Python with the packages of tests/reference/requirements.txt.
     Python,
+    /// A small disk of one's own, without being root.
+    Mount,
 }
 
 /// A test that is ignored, with the reason, where one of its needs is not met.
@@ -45,6 +47,7 @@ impl Need {
             Self::Assets => lacks(assets().join("detect"), "set FARSIGHT_ASSETS"),
             Self::Clouds => lacks(csmask("model_6b_l2a.onnx"), "cargo xtask setup, or set FARSIGHT_CACHE"),
             Self::Patches => lacks(patches(), "cargo xtask setup, or set FARSIGHT_CACHE"),
+            Self::Mount => (!can_mount()).then(|| "unshare and mount are not allowed here".to_owned()),
             Self::Python => (!has_python()).then(|| {
                 "no Python with the packages of tests/reference/requirements.txt (set FARSIGHT_PYTHON)"
                     .to_owned()
@@ -89,6 +92,17 @@ fn cache() -> PathBuf {
 fn has_library() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| farsight::call_json(&[&"doctor"]).document()["onnxruntime"]["path"].is_string())
+}
+
+fn can_mount() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    let script = "mount -t tmpfs none /tmp";
+    *FOUND.get_or_init(|| {
+        Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+            .output()
+            .is_ok_and(|output| output.status.success())
+    })
 }
 
 fn has_python() -> bool {
