@@ -22,8 +22,11 @@ use crate::report::{Accuracy, FloatIsland, Sensitivity};
 /// outliers that no fixed range serves.
 const MATMUL_HEAVY: f64 = 0.5;
 
-/// The search is tried again with a smaller budget where the judging half says no.
+/// Where the judging half says no, the search goes on, so many times in all.
 const ATTEMPTS: usize = 3;
+
+/// The part of the distance from the source that the next attempt may have.
+const NEARER: f64 = 0.6;
 
 /// Layers that an error names.
 const NAMED: usize = 5;
@@ -89,12 +92,14 @@ fn search(
     })?;
     let costs = sensitivity(prepared, found.choice.method, desk.library, say)?;
     let budget = desk.budget(found.verdict.metric);
-    let mut target = budget;
+    // How far the answer may be from the source's: not limited before the judging half has said no.
+    let mut gap = f64::INFINITY;
     let mut worst = found.verdict;
-    for attempt in 0..ATTEMPTS {
-        if found.verdict.drop > target || attempt > 0 {
+    for _ in 0..ATTEMPTS {
+        let enough = |verdict: &Verdict| verdict.drop <= budget && 1.0 - verdict.agreement <= gap;
+        if !enough(&found.verdict) {
             let orders = found.order.map_or(Order::ALL.to_vec(), |order| vec![order]);
-            let better = fewest_float(prepared, &found, &costs, &orders, target, &mut |built| {
+            let better = fewest_float(prepared, &found, &costs, &orders, &enough, &mut |built| {
                 on_search_half(built, measure, say)
             })?;
             match better {
@@ -107,8 +112,8 @@ fn search(
         if verdict.drop <= budget {
             return Ok(Searched { found, costs, accuracy: accuracy(&verdict, budget) });
         }
-        // As much less as the judging half lost more.
-        target -= (verdict.drop - found.verdict.drop).max(budget / 4.0);
+        // Labels on half of the data are noisy; nearer to the source is surer than a smaller drop.
+        gap = (1.0 - found.verdict.agreement) * NEARER;
         worst = verdict;
     }
     Err(too_much(prepared, &costs, &worst, budget))

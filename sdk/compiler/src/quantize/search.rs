@@ -98,8 +98,8 @@ impl Order {
     }
 }
 
-/// Keeps as few of the layers float as bring the drop within `budget`; `None` where even [`MOST_FLOAT`] of the
-/// multiplications are not enough. Of the orders given, the one that leaves least work in float is taken.
+/// Keeps as few of the layers float as are `enough`; `None` where even [`MOST_FLOAT`] of the multiplications are not.
+/// Of the orders given, the one that leaves least work in float is taken.
 ///
 /// # Errors
 /// If a model cannot be built or measured.
@@ -108,7 +108,7 @@ pub(crate) fn fewest_float(
     start: &Found,
     costs: &[LayerCost],
     orders: &[Order],
-    budget: f64,
+    enough: &dyn Fn(&Verdict) -> bool,
     measure: &mut Measure,
 ) -> Result<Option<Found>, CompileError> {
     let mut best: Option<Found> = None;
@@ -116,7 +116,7 @@ pub(crate) fn fewest_float(
     for &order in orders {
         log::info!("layers become float by {order:?}");
         let ranked = order.of(prepared, costs);
-        let Some(found) = shortest_prefix(prepared, start, &ranked, budget, &mut tried, measure)? else {
+        let Some(found) = shortest_prefix(prepared, start, &ranked, enough, &mut tried, measure)? else {
             continue;
         };
         let found = Found { order: Some(order), ..found };
@@ -132,7 +132,7 @@ fn shortest_prefix(
     prepared: &Prepared,
     start: &Found,
     ranked: &[&LayerCost],
-    budget: f64,
+    enough: &dyn Fn(&Verdict) -> bool,
     tried: &mut usize,
     measure: &mut Measure,
 ) -> Result<Option<Found>, CompileError> {
@@ -152,13 +152,13 @@ fn shortest_prefix(
         return Ok(None);
     }
     let mut best = keep_float(high)?;
-    if best.verdict.drop > budget {
+    if !enough(&best.verdict) {
         return Ok(None);
     }
     while low + 1 < high {
         let middle = low.midpoint(high);
         let found = keep_float(middle)?;
-        if found.verdict.drop <= budget {
+        if enough(&found.verdict) {
             (high, best) = (middle, found);
         } else {
             low = middle;
