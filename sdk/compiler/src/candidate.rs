@@ -167,6 +167,9 @@ pub(crate) fn dynamic<'a>(desk: &Desk<'_>, base: &Chain<'a>) -> Result<Candidate
             dynamic.left_out.len()
         ))
     })?;
+    if quantized.is_empty() {
+        return Err(no_layer());
+    }
     let mut candidate = Candidate::new(Precision::Int8, chain);
     let macs: u64 = all.iter().map(|layer| layer.macs).sum();
     let share = |macs_of: u64| if macs == 0 { 0.0 } else { macs_of as f64 / macs as f64 };
@@ -182,6 +185,14 @@ pub(crate) fn dynamic<'a>(desk: &Desk<'_>, base: &Chain<'a>) -> Result<Candidate
         .collect();
     candidate.needs = desk.kernels.needs(desk.target);
     Ok(candidate)
+}
+
+fn no_layer() -> CompileError {
+    CompileError::Unresolved(
+        "no layer of this model can compute in int8: it has no Conv, Gemm or MatMul by constant weights that is large \
+         enough. --precision int8-weights or fp16 make it smaller"
+            .to_owned(),
+    )
 }
 
 /// Part of the multiplications that dynamic int8 could take.

@@ -119,6 +119,16 @@ impl<'d> Judge<'d> {
         Self { data, conf, nothing, samples, scores, drawn, failed }
     }
 
+    /// Whether there is anything to be right about: labels that can be measured, or something that the source found.
+    /// Where neither is, any model that finds nothing would pass as perfect.
+    pub fn has_something_to_find(&self) -> bool {
+        let found = |decision: &Decision| match decision {
+            Decision::Boxes(boxes) => boxes.iter().any(|found| found.score > self.conf),
+            Decision::Classes(_) | Decision::Mask(_) => true,
+        };
+        self.scores.measure().1.is_some() || self.samples.iter().any(|sample| found(&sample.decision))
+    }
+
     /// How many samples are measured.
     pub fn samples(&self) -> usize {
         self.samples.len()

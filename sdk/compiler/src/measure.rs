@@ -49,12 +49,12 @@ impl Inputs {
         if judge.is_empty() {
             return Err(CompileError::Inputs(format!(
                 "{}: one input; half of the inputs choose and the other half judge, so 2 are needed at least (32 are \
-                 usual)",
+                 usual; `samples` of a recipe limits them too)",
                 path.display()
             )));
         }
         let mut notes = Vec::new();
-        let calibration: Vec<PathBuf> = match calibrate.filter(|calibrate| *calibrate != path) {
+        let calibration: Vec<PathBuf> = match calibrate.filter(|calibrate| !is_same(calibrate, path)) {
             Some(calibrate) => {
                 let inputs = Dataset::open_inputs(calibrate)?;
                 let files = inputs.inputs();
@@ -79,6 +79,11 @@ impl Inputs {
         }
         Ok(Some(Self { data, calibration, search, judge, notes }))
     }
+}
+
+/// Whether two paths lead to the same place.
+fn is_same(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Fewer calibration inputs than this are mentioned.
@@ -113,6 +118,13 @@ impl<'i> Measure<'i> {
             Judge::new(&mut source, &inputs.data, chosen.to_vec(), settings, progress).map(Box::new)
         };
         let (search, judge) = (half(&inputs.search)?, half(&inputs.judge)?);
+        if !(search.has_something_to_find() && judge.has_something_to_find()) {
+            return Err(CompileError::Inputs(format!(
+                "{}: there is nothing to measure on: no labels, and the source finds nothing from score {CONF} on in one \
+                 half of the inputs. Give inputs that show what the model is for",
+                inputs.data.path.display()
+            )));
+        }
         for failed in search.failed().iter().chain(judge.failed()) {
             log::warn!("left out: {}", failed.message);
         }

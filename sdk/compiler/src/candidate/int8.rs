@@ -6,11 +6,12 @@ use farsight::Options;
 use farsight_engine::{Model, Settings, profile_run};
 use farsight_spec::Precision;
 
-use super::{Candidate, Desk, Say, dynamic, matmul_share, upgrade, widen};
+use super::{Candidate, Desk, Say, dynamic, matmul_share, no_layer, upgrade, widen};
 use crate::CompileError;
 use crate::calibrate::Calibration;
 use crate::chain::{Chain, Effect};
 use crate::judge::Verdict;
+use crate::layers::is_layer;
 use crate::measure::Measure;
 use crate::passes::PassError;
 use crate::quantize::{
@@ -54,6 +55,9 @@ pub(crate) fn int8<'a>(
     let mut chain = base.clone();
     widen(&mut chain, desk.library)?;
     upgrade(&mut chain, desk)?;
+    if !chain.document.graph.node.iter().any(is_layer) {
+        return Err(no_layer());
+    }
     let files: Vec<&Path> = inputs.calibration.iter().map(|file| file.as_path()).collect();
     // One thread: the counting takes the second core, and that is faster than two threads in turn.
     let options = Options { threads: Some(1), ..desk.options.clone() };
