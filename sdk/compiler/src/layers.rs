@@ -18,7 +18,7 @@ pub struct Layer {
     pub weight: Option<String>,
     /// Multiplications and additions in a run, in pairs; 0 where a shape is open.
     pub macs: u64,
-    /// Whether it comes after everything that learned: see [`tail`].
+    /// Whether it comes after everything that learned: decoding, box arithmetic, Softmax.
     pub in_tail: bool,
 }
 
