@@ -132,7 +132,7 @@ fn source(graph: &GraphProto, links: &Links, known: &Sources, value: &str, left:
             .map(|input| after(source(graph, links, known, input, left - 1), Function::Silu)),
         // A cubic one overshoots the values that it lies between.
         "Resize" if node.string("mode") == Some("cubic") => None,
-        op if MOVERS.contains(&op) => of_input(0),
+        _ if is_mover(node) => of_input(0),
         "Concat" => (0..node.input.len()).map(of_input).collect::<Option<_>>().map(RangeSource::Any),
         _ => None,
     };
@@ -141,7 +141,38 @@ fn source(graph: &GraphProto, links: &Links, known: &Sources, value: &str, left:
 
 /// Whether a value was only moved on the way from another.
 pub(super) fn is_moved(graph: &GraphProto, links: &Links, value: &str) -> bool {
-    links.producer(value).is_some_and(|index| MOVERS.iter().any(|op| graph.node[index].is(op)))
+    links.producer(value).is_some_and(|index| is_mover(&graph.node[index]))
+}
+
+/// A value with all that is only moved from it.
+pub(super) fn moved_on(graph: &GraphProto, links: &Links, value: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![value.to_owned()];
+    while let Some(value) = open.pop() {
+        let movers = links.consumers(&value).iter().map(|&index| &graph.node[index]);
+        let movers = movers.filter(|node| is_mover(node) && node.input(0) == Some(&value));
+        if found.insert(value.clone()) {
+            open.extend(movers.flat_map(|node| node.output.iter().cloned()));
+        }
+    }
+    found
+}
+
+/// A value with all that is only moved from or to it: they share one grid, or what moves them would have to compute.
+pub(super) fn moved_together(graph: &GraphProto, links: &Links, value: &str) -> BTreeSet<String> {
+    let mut origin = value;
+    // A graph has no cycles, so this ends.
+    while let Some(mover) =
+        links.producer(origin).map(|index| &graph.node[index]).filter(|node| is_mover(node))
+        && let Some(input) = mover.input(0)
+    {
+        origin = input;
+    }
+    moved_on(graph, links, origin)
+}
+
+fn is_mover(node: &NodeProto) -> bool {
+    MOVERS.iter().any(|op| node.is(op))
 }
 
 /// The source with one more function at its end.
