@@ -335,6 +335,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_moved_belongs_to_where_it_came_from() {
+        // A CSP block: both parts of a Split go into a Concat, one of them after a MaxPool, and another by a Conv.
+        let nodes = vec![
+            node("Conv", &["x", "w"], &["a"]),
+            node("Split", &["a"], &["b", "c"]),
+            node("MaxPool", &["c"], &["d"]),
+            node("Conv", &["c", "w"], &["e"]),
+            node("Concat", &["b", "d", "e"], &["f"]),
+        ];
+        let graph = graph(nodes);
+        let links = graph.links();
+        let family = ["a", "b", "c", "d"].map(str::to_owned).into();
+        for value in ["a", "b", "d"] {
+            assert_eq!(moved_together(&graph, &links, value), family, "{value}");
+        }
+        assert_eq!(moved_together(&graph, &links, "e"), BTreeSet::from(["e".to_owned()]));
+        assert_eq!(moved_on(&graph, &links, "c"), ["c", "d"].map(str::to_owned).into());
+    }
+
+    #[test]
     fn what_makes_new_values_is_observed_itself() {
         for op in ["Add", "AveragePool", "Conv", "GlobalAveragePool", "Exp", "Pad"] {
             assert_eq!(source_of(vec![node(op, &["x"], &["y"])], "y"), observed("y", &[]), "{op}");
