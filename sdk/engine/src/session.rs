@@ -12,7 +12,7 @@ use ort::session::builder::{BuilderResult, GraphOptimizationLevel, SessionBuilde
 use crate::control::{Control, Watchdog};
 use crate::library::wanted_level;
 use crate::provider::{self, ProviderReport};
-use crate::raw::{self, Bindings, Graph, Port, Tensor};
+use crate::raw::{self, Bindings, Described, Graph, Port, Tensor};
 use crate::{Canceller, Element, EngineError, Library, Result, Settings};
 
 /// A model to open.
@@ -307,7 +307,8 @@ fn graph(library: &'static Library, model: Model<'_>, builder: &SessionBuilder) 
     .map_err(|reason| EngineError::Model { model: model.to_string(), reason })
 }
 
-/// What a model's inputs and outputs are, without making buffers for them.
+/// What a model's inputs and outputs are, without making buffers for them; outputs that are no tensors of numbers
+/// are left out.
 pub(crate) fn signature(
     library: &'static Library,
     model: Model<'_>,
@@ -315,7 +316,13 @@ pub(crate) fn signature(
 ) -> Result<(Vec<TensorInfo>, Vec<TensorInfo>)> {
     let (builder, _) = builder(library, settings)?;
     let graph = graph(library, model, &builder)?;
-    Ok((tensors(&graph, Port::Input, model)?.1, tensors(&graph, Port::Output, model)?.1))
+    let inputs = tensors(&graph, Port::Input, model)?.1;
+    let described = described(&graph, Port::Output, model)?;
+    let output = |(name, described): (CString, Described)| {
+        let (element, shape) = described.ok()?;
+        Some(TensorInfo { name: name.to_string_lossy().into_owned(), element, shape })
+    };
+    Ok((inputs, described.into_iter().filter_map(output).collect()))
 }
 
 /// Session options for these settings, and what became of the providers.
@@ -370,12 +377,14 @@ fn check_model_file(path: &Path) -> std::result::Result<(), String> {
     }
 }
 
+fn described(graph: &Graph, port: Port, model: Model<'_>) -> Result<Vec<(CString, Described)>> {
+    graph.tensors(port).map_err(|reason| EngineError::Model { model: model.to_string(), reason })
+}
+
 fn tensors(graph: &Graph, port: Port, model: Model<'_>) -> Result<(Vec<CString>, Vec<TensorInfo>)> {
-    let described =
-        graph.tensors(port).map_err(|reason| EngineError::Model { model: model.to_string(), reason })?;
     let mut names = Vec::new();
     let mut infos = Vec::new();
-    for (raw_name, described) in described {
+    for (raw_name, described) in described(graph, port, model)? {
         let name = raw_name.to_string_lossy().into_owned();
         let (element, shape) = described.map_err(|found| EngineError::UnsupportedTensor {
             model: model.to_string(),
