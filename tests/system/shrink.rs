@@ -243,7 +243,7 @@ fn recipe() {
     let given = call("minmax.toml", "precision = \"int8\"\nranges = \"minmax\"\nmax_disagreement = 0.4\n");
     let report = bundles::compile(&models::two_convolutions(), &given.each_ref().map(String::as_str)).report;
     assert_eq!((&report["precision"], number(&report, "/accuracy/budget")), (&"int8".into(), 0.4));
-    assert!(pass(&report, "static-int8")["summary"].as_str().unwrap().contains("ranges by min-max"));
+    assert!(pass(&report, "static-int8")["summary"].as_str().unwrap().contains("ranges by minmax"));
     for (name, text, words) in [
         ("key.toml", "precision = \"int8\"\nrange = \"minmax\"", ["range", "`ranges`"]),
         ("value.toml", "ranges = \"min-max\"", ["min-max", "`minmax`"]),
