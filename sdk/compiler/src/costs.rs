@@ -14,9 +14,7 @@ use crate::facts::facts;
 use crate::job::constants;
 use crate::layers::macs;
 use crate::passes::{FixShapesSettings, FoldSettings, InputShape, fix_shapes, fold};
-
-/// ONNX Runtime's own operators.
-pub(crate) const MICROSOFT: &str = "com.microsoft";
+use crate::quantized::MICROSOFT;
 
 /// Operators that multiply but have no rule here.
 const NO_RULE: [&str; 12] = [

@@ -16,7 +16,7 @@ pub struct Target {
     /// Oldest glibc the device may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glibc: Option<String>,
-    /// CPU features the compiled model counts on (`avx2`, `avx512vnni`, `dotprod`, …).
+    /// CPU features the compiled model counts on (`avx2`, `vnni`, `dotprod`, …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cpu_features: Vec<String>,
     /// Which ONNX Runtime.
