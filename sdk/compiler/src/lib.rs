@@ -20,6 +20,7 @@ mod layers;
 mod mask_file;
 mod measure;
 mod memory;
+mod movers;
 mod quantize;
 mod quantized;
 mod remarks;
