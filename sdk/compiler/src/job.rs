@@ -15,7 +15,7 @@ use crate::candidate::{self, Candidate, Desk};
 use crate::chain::{Chain, Effect};
 use crate::element::data_type;
 use crate::measure::{Inputs, Measure};
-use crate::passes::{CutSettings, FoldReport, FoldSettings, PassError, cut, dead, dequantize, fold};
+use crate::passes::{CutSettings, FoldReport, FoldSettings, cut, dead, dequantize, fold};
 use crate::quantize::Kernels;
 use crate::quantized::{Form, quantized_form};
 use crate::report::Accuracy;
@@ -94,7 +94,7 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
     };
 
     progress(Progress { step: "running the passes", done: 0, total: 0 });
-    let base = base(&resolved, form.is_some() && job.requantize, &here, &options, library)?;
+    let base = base(&resolved, form.is_some() && job.requantize, &here, &options, library, &mut notes)?;
     let desk = Desk {
         job,
         library,
@@ -235,7 +235,12 @@ fn quantized(
     notes: &mut Vec<String>,
 ) -> Result<Option<Form>, CompileError> {
     let form = quantized_form(&source.document.graph);
-    let Some(main) = form.main() else { return Ok(None) };
+    let Some(main) = form.main() else {
+        if job.requantize {
+            notes.push("the source is not quantized: --requantize has nothing to turn back".to_owned());
+        }
+        return Ok(None);
+    };
     if job.requantize {
         return Ok(Some(main));
     }
@@ -288,11 +293,14 @@ fn check_output(job: &Job) -> Result<(), CompileError> {
     Ok(())
 }
 
-/// The recipe that counts: flags beat the file, the file beats the spec.
+/// The recipe that counts: flags beat the file, the file beats the spec. `--requantize` where none names a precision
+/// asks for int8.
 fn recipe(job: &Job, spec: &ModelSpec) -> Recipe {
     let mut recipe = job.recipe.clone().unwrap_or_else(|| spec.recipe.clone());
-    recipe.precision =
-        job.precision.unwrap_or(if job.requantize { Precision::Int8 } else { recipe.precision });
+    recipe.precision = job.precision.unwrap_or(match recipe.precision {
+        Precision::Keep if job.requantize => Precision::Int8,
+        precision => precision,
+    });
     recipe.max_drop = job.max_drop.unwrap_or(recipe.max_drop);
     recipe
 }
@@ -329,6 +337,7 @@ fn base<'a>(
     target: &'a Target,
     options: &'a Options,
     library: &'static Library,
+    notes: &mut Vec<String>,
 ) -> Result<Chain<'a>, CompileError> {
     let start = vec![resolved.fix_shapes.clone()];
     let mut chain = Chain::start(resolved.document.clone(), start, &resolved.spec, target, options)?;
@@ -343,6 +352,7 @@ fn base<'a>(
     if dequantizes {
         chain.run("dequantize", Effect::Precision, |document| {
             let report = dequantize(document)?;
+            notes.extend(report.kept_in_words());
             Ok(format!(
                 "{} operators, {} constants and {} pairs turned back into float, {} nodes stay quantized",
                 report.operators,
@@ -375,7 +385,14 @@ fn run_fold(chain: &mut Chain<'_>, library: &'static Library) -> Result<(), Comp
             if fold.folded == 0 && !settings.facts.is_empty() {
                 break;
             }
-            known = facts(document, library).map_err(|error| PassError::Evaluate(error.to_string()))?;
+            known = match facts(document, library) {
+                Ok(known) => known,
+                // Then nothing is known of shapes, and nothing more can be folded.
+                Err(error) => {
+                    log::debug!("no shapes to fold by: {error}");
+                    break;
+                }
+            };
         }
         Ok(format!(
             "{} nodes computed, {} Constant and {} Identity nodes gone",
