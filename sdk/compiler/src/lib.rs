@@ -37,6 +37,7 @@ pub mod data;
 pub mod npy;
 pub mod passes;
 
+pub use chain::{Chain, Effect};
 pub use costs::{Activations, Costs, LayerCost, costs};
 pub use error::CompileError;
 pub use evaluate::{Agreement, EvaluateSettings, Evaluation, FailedInput, evaluate};

@@ -321,6 +321,8 @@ impl QParams {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{KINDS, values};
+    use serde::Deserialize;
+
     use super::*;
 
     const METHODS: [RangeMethod; 5] = [
