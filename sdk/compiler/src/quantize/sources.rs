@@ -106,7 +106,7 @@ impl<'g> Walk<'g> {
         if left == 0 || !node.in_default_domain() {
             return itself();
         }
-        let found = self.from_inputs(node, left - 1).unwrap_or_else(itself);
+        let found = self.of_node(node, left - 1).unwrap_or_else(itself);
         if let Some(name) = node.output.iter().find(|name| *name == value) {
             self.known.insert(name, found.clone());
         }
@@ -114,7 +114,7 @@ impl<'g> Walk<'g> {
     }
 
     /// Where the range of a node's outputs comes from, if its inputs tell.
-    fn from_inputs(&mut self, node: &'g NodeProto, left: usize) -> Option<RangeSource> {
+    fn of_node(&mut self, node: &'g NodeProto, left: usize) -> Option<RangeSource> {
         match node.op_type() {
             "Sigmoid" | "Softmax" | "HardSigmoid" => Some(RangeSource::Fixed { low: 0.0, high: 1.0 }),
             "Tanh" => Some(RangeSource::Fixed { low: -1.0, high: 1.0 }),
