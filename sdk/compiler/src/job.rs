@@ -21,7 +21,7 @@ use crate::quantized::{Form, quantized_form};
 use crate::report::Accuracy;
 use crate::self_test::make_self_test;
 use crate::source::{Resolved, Source};
-use crate::verify::{VerifyData, verify};
+use crate::verify::{VerifyData, verify, within_budget};
 use crate::{CompileError, Latency, Report, facts, latency, memory};
 
 /// What to compile, and how.
@@ -86,11 +86,10 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
     let mut notes = notes(&source, &resolved, &target);
     let here = verification_target(&target, library, &mut notes);
     let form = quantized(job, &source, recipe.precision, &mut notes)?;
-    let needs_inputs = matches!(recipe.precision, Precision::Int8 | Precision::Auto);
-    let inputs = if needs_inputs {
-        Inputs::open(job.calibrate.as_deref(), job.data.as_deref(), &resolved.spec, &recipe)?
-    } else {
+    let inputs = if is_strict(recipe.precision) {
         None
+    } else {
+        Inputs::open(job.calibrate.as_deref(), job.data.as_deref(), &resolved.spec, &recipe)?
     };
 
     progress(Progress { step: "running the passes", done: 0, total: 0 });
@@ -121,7 +120,7 @@ pub fn compile(job: &Job, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Repo
     let mut after = Pipeline::from_parts(Model::Bytes(&bytes), &resolved.spec, &here, &options)?;
     let accuracy = match candidate.accuracy {
         Some(accuracy) => accuracy,
-        None => verified(&desk, precision, &mut before, &mut after, progress)?,
+        None => verified(&desk, &mut before, &mut after, &mut notes, progress)?,
     };
     let latency = match candidate.latency {
         None if runs_here(&target, library) => {
@@ -192,34 +191,39 @@ fn candidate<'a>(
         Precision::Auto if keeps_form => Precision::Keep,
         precision => precision,
     };
-    if !matches!(precision, Precision::Int8 | Precision::Auto) {
+    if is_strict(precision) {
         return candidate::plain(desk, base, precision);
     }
-    let mut measure = match desk.inputs {
-        Some(inputs) => Some(Measure::new(desk.open_source()?, inputs, progress)?),
-        None => None,
+    let mut measure = Measure::new(desk.open_source()?, desk.inputs, progress)?;
+    let mut candidate = match precision {
+        Precision::Auto => candidate::auto(desk, base, &mut measure, measures_latency, progress)?,
+        Precision::Int8 => candidate::int8(desk, base, Some(&mut measure), progress)?,
+        precision => candidate::plain(desk, base, precision)?,
     };
-    match precision {
-        Precision::Auto => candidate::auto(desk, base, measure.as_mut(), measures_latency, progress),
-        _ => candidate::int8(desk, base, measure.as_mut(), progress),
+    if candidate.accuracy.is_none() {
+        let mut pipeline = candidate.chain.open()?;
+        candidate.accuracy = Some(candidate::judged(desk, &mut pipeline, &mut measure, progress)?);
     }
+    candidate.notes.extend(measure.notes());
+    Ok(candidate)
 }
 
-/// A candidate that no search has measured, held against the source.
+/// Whether a precision keeps the source's arithmetic, or changes that of storage only.
+fn is_strict(precision: Precision) -> bool {
+    matches!(precision, Precision::Keep | Precision::Fp32 | Precision::Fp16)
+}
+
+/// A strict candidate, which no search has measured, held against the source.
 fn verified(
     desk: &Desk<'_>,
-    precision: Precision,
     before: &mut Pipeline,
     after: &mut Pipeline,
+    notes: &mut Vec<String>,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Accuracy, CompileError> {
-    let strict = matches!(precision, Precision::Keep | Precision::Fp32 | Precision::Fp16);
-    let samples = if strict { desk.recipe.samples.min(STRICT_SAMPLES) } else { desk.recipe.samples };
+    let samples = desk.recipe.samples.min(STRICT_SAMPLES);
     let data = VerifyData::open(desk.job.data.as_deref(), &desk.resolved.spec, samples)?;
-    let mut accuracy = verify(before, after, &data, desk.recipe.max_drop, progress)?;
-    if !strict {
-        accuracy.budget = desk.budget(accuracy.metric);
-    }
+    let accuracy = verify(before, after, &data, desk.recipe.max_drop, notes, progress)?;
     within_budget(&accuracy)?;
     Ok(accuracy)
 }
@@ -439,22 +443,6 @@ fn runs_here(target: &Target, library: &Library) -> bool {
     target.triple == farsight_engine::host_triple()
         && target.providers.iter().all(|provider| has(&provider.name))
         && target.cpu_features.iter().all(|feature| features.contains(feature))
-}
-
-fn within_budget(accuracy: &Accuracy) -> Result<(), CompileError> {
-    if accuracy.drop <= accuracy.budget {
-        return Ok(());
-    }
-    Err(CompileError::TooMuchLost {
-        metric: accuracy.metric,
-        source_value: accuracy.source,
-        compiled: accuracy.compiled,
-        drop: accuracy.drop,
-        budget: accuracy.budget,
-        samples: accuracy.samples,
-        fits: (accuracy.drop * 1e4).ceil() / 1e4,
-        costly: Vec::new(),
-    })
 }
 
 fn refuse_slower(

@@ -26,6 +26,7 @@ mod quantized;
 mod remarks;
 mod report;
 mod resolve;
+mod runs;
 mod self_test;
 mod source;
 mod tally;

@@ -34,8 +34,9 @@ const MOST_FLOAT: f64 = 0.6;
 /// with VNNI).
 pub(crate) const CONVERSION: f64 = 30.0;
 
-/// Measures a model on the half that is searched on.
-pub(crate) type Measure<'m> = dyn FnMut(&Built) -> Result<Verdict, CompileError> + 'm;
+/// Measures a model on the half that is searched on; `None` where the time for searching is over: what was found so far
+/// is taken then.
+pub(crate) type Measure<'m> = dyn FnMut(&Built) -> Result<Option<Verdict>, CompileError> + 'm;
 
 /// The ways to take ranges that a recipe asks for.
 pub(crate) fn methods(ranges: Ranges) -> Vec<RangeMethod> {
@@ -62,7 +63,7 @@ pub(crate) fn each_method(
     for &method in methods {
         let choice = Choice { method, float: BTreeMap::new() };
         let built = prepared.build(&choice)?;
-        let verdict = measure(&built)?;
+        let Some(verdict) = measure(&built)? else { break };
         log::info!("all layers int8, ranges by {method}: {}", told(&verdict));
         all.push(Found { built, choice, verdict, tried: methods.len(), order: None });
     }
@@ -141,23 +142,21 @@ fn shortest_prefix(
         float.extend(ranked[..count].iter().map(|cost| (prepared.layers[cost.layer].node, reason(cost))));
         let choice = Choice { method: start.choice.method, float };
         let built = prepared.build(&choice)?;
-        let verdict = measure(&built)?;
+        let Some(verdict) = measure(&built)? else { return Ok(None) };
         *tried += 1;
         log::info!("{count} of {} layers float: {}", ranked.len(), told(&verdict));
-        Ok::<Found, CompileError>(Found { built, choice, verdict, tried: *tried, order: None })
+        Ok::<_, CompileError>(Some(Found { built, choice, verdict, tried: *tried, order: None }))
     };
     // The greatest number that is allowed first: where that is not enough, nothing is.
     let (mut low, mut high) = (0, most_float(prepared, ranked));
     if high == 0 {
         return Ok(None);
     }
-    let mut best = keep_float(high)?;
-    if !enough(&best.verdict) {
-        return Ok(None);
-    }
+    let most = keep_float(high)?.filter(|found| enough(&found.verdict));
+    let Some(mut best) = most else { return Ok(None) };
     while low + 1 < high {
         let middle = low.midpoint(high);
-        let found = keep_float(middle)?;
+        let Some(found) = keep_float(middle)? else { break };
         if enough(&found.verdict) {
             (high, best) = (middle, found);
         } else {
