@@ -10,8 +10,8 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::CompileError;
+use crate::base::constants;
 use crate::facts::facts;
-use crate::job::constants;
 use crate::layers::macs;
 use crate::passes::{FixShapesSettings, FoldSettings, InputShape, fix_shapes, fold};
 use crate::quantized::MICROSOFT;

@@ -3,6 +3,7 @@
 //! [`compile`] is one straight line: read the source, resolve the spec from what the file says, run the
 //! passes, verify against the source model, write the bundle. Each of these steps has its own file.
 
+mod base;
 mod candidate;
 mod chain;
 mod costs;
@@ -21,6 +22,7 @@ mod mask_file;
 mod measure;
 mod memory;
 mod movers;
+mod prepare;
 mod quantize;
 mod quantized;
 mod remarks;
