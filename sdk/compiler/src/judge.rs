@@ -4,6 +4,7 @@
 //! for both falls out of the difference.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use farsight::Pipeline;
 
@@ -31,6 +32,8 @@ pub struct Judge<'d> {
     /// A tally without a sample.
     nothing: Tally,
     samples: Vec<Sample>,
+    /// The source's measures, one a sample.
+    tallies: Vec<Tally>,
     /// The source's scores on all samples.
     scores: Scores,
     /// Whether labels are the measure.
@@ -42,10 +45,11 @@ pub struct Judge<'d> {
 }
 
 /// A sample, and what the source decides about it.
+#[derive(Clone)]
 struct Sample {
     /// Its place in the data.
     index: usize,
-    decision: Kept,
+    decision: Arc<Kept>,
 }
 
 /// A decision in little memory.
@@ -133,7 +137,7 @@ impl<'d> Judge<'d> {
             match decision {
                 Ok(decision) => {
                     let size = decision.size();
-                    thinning.keep(done, size, (Sample { index, decision }, tally));
+                    thinning.keep(done, size, (Sample { index, decision: Arc::new(decision) }, tally));
                 }
                 Err(message) => failed.push(FailedInput { file: inputs[index].to_owned(), message }),
             }
@@ -141,7 +145,7 @@ impl<'d> Judge<'d> {
         let (samples, tallies): (Vec<_>, Vec<_>) = thinning.kept().unzip();
         some_usable(samples.len(), &failed)?;
         let thinned = chosen.len() - failed.len() - samples.len();
-        Ok(Self { thinned, ..Self::of(data, settings.conf, nothing, samples, &tallies, failed) })
+        Ok(Self { thinned, ..Self::of(data, settings.conf, nothing, samples, tallies, failed) })
     }
 
     /// `tallies`: the source's, one a sample; there is one at least.
@@ -150,18 +154,25 @@ impl<'d> Judge<'d> {
         conf: f32,
         nothing: Tally,
         samples: Vec<Sample>,
-        tallies: &[Tally],
+        tallies: Vec<Tally>,
         failed: Vec<FailedInput>,
     ) -> Self {
-        let scores = scores(tallies, &nothing);
+        let scores = scores(&tallies, &nothing);
         let by_labels = scores.measure().1.is_some();
         let drawn = if by_labels {
-            let tallies = TallyDraws::new(tallies);
+            let tallies = TallyDraws::new(&tallies);
             draws(samples.len()).map(|times| tallies.measure(&times)).collect()
         } else {
             Vec::new()
         };
-        Self { data, conf, nothing, samples, scores, by_labels, drawn, failed, thinned: 0 }
+        Self { data, conf, nothing, samples, tallies, scores, by_labels, drawn, failed, thinned: 0 }
+    }
+
+    /// One that measures on the samples of both.
+    pub fn joined(&self, other: &Self) -> Self {
+        let samples = self.samples.iter().chain(&other.samples).cloned().collect();
+        let tallies = self.tallies.iter().chain(&other.tallies).cloned().collect();
+        Self::of(self.data, self.conf, self.nothing.clone(), samples, tallies, Vec::new())
     }
 
     /// Whether labels are the measure.
@@ -182,7 +193,7 @@ impl<'d> Judge<'d> {
     /// Whether there is anything to be right about: labels that are the measure, or something that the source found.
     /// Where neither is, any model that finds nothing would pass as perfect.
     pub fn has_something_to_find(&self) -> bool {
-        let found = |sample: &Sample| match &sample.decision {
+        let found = |sample: &Sample| match &*sample.decision {
             Kept::AsItIs(Decision::Boxes(boxes)) => boxes.iter().any(|found| found.score > self.conf),
             Kept::AsItIs(_) | Kept::Mask(_) => true,
         };
@@ -448,9 +459,9 @@ pub(crate) mod tests {
             tally
         };
         let tallies: Vec<Tally> = decisions.iter().enumerate().map(tally).collect();
-        let sample = |(index, decision)| Sample { index, decision: Kept::of(decision) };
+        let sample = |(index, decision)| Sample { index, decision: Arc::new(Kept::of(decision)) };
         let samples = decisions.into_iter().enumerate().map(sample).collect();
-        Judge::of(data, CONF, nothing, samples, &tallies, Vec::new())
+        Judge::of(data, CONF, nothing, samples, tallies, Vec::new())
     }
 
     pub(crate) fn verdict(judge: &Judge, decisions: &[Decision]) -> Verdict {
@@ -567,6 +578,23 @@ pub(crate) mod tests {
         assert_eq!(thinned(11), (0..100).step_by(2).collect::<Vec<_>>());
         assert_eq!(thinned(100), (0..100).step_by(16).collect::<Vec<_>>());
         assert_eq!(thinned(5000), [0], "one stays, whatever it takes");
+    }
+
+    #[test]
+    fn joined_halves_measure_as_one() {
+        let data = classes(&[0, 1, 2, 3]);
+        let decisions = vec![class(0), class(1), class(1), class(3)];
+        let whole = judge(&data, decisions.clone());
+        let part = |from: usize, to: usize| {
+            let all = judge(&data, decisions.clone());
+            let nothing = all.nothing.clone();
+            let (samples, tallies) = (all.samples[from..to].to_vec(), all.tallies[from..to].to_vec());
+            Judge::of(&data, CONF, nothing, samples, tallies, Vec::new())
+        };
+        let joined = part(0, 2).joined(&part(2, 4));
+        let found = [class(0), class(2), class(1), class(3)];
+        assert_eq!(verdict(&joined, &found), verdict(&whole, &found));
+        assert_eq!(verdict(&joined, &found).samples, 4);
     }
 
     #[test]

@@ -144,8 +144,16 @@ pub(crate) struct Measure<'i> {
 }
 
 enum Kind<'i> {
-    Judged { search: Option<Box<Judge<'i>>>, judge: Box<Judge<'i>> },
-    Tensors { search: Vec<&'i Path>, judge: Vec<&'i Path> },
+    Judged {
+        search: Option<Box<Judge<'i>>>,
+        judge: Box<Judge<'i>>,
+        /// Both halves in one, where labels are the measure and something is searched.
+        all: Option<Box<Judge<'i>>>,
+    },
+    Tensors {
+        search: Vec<&'i Path>,
+        judge: Vec<&'i Path>,
+    },
     Nothing,
 }
 
@@ -205,6 +213,20 @@ impl<'i> Measure<'i> {
         }
     }
 
+    /// On all samples, for a model that was chosen by its agreement with the source: no label of either half was looked
+    /// at, so all of them may judge, and a measure on twice as many is less noisy. `None` where labels are not the
+    /// measure.
+    pub(crate) fn on_all_labels(
+        &mut self,
+        model: &mut Pipeline,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Option<Verdict>, CompileError> {
+        match &self.kind {
+            Kind::Judged { all: Some(all), .. } => all.measure(model, progress).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The source's own pipeline, to time it.
     pub(crate) fn source(&mut self) -> &mut Pipeline {
         &mut self.source
@@ -254,7 +276,8 @@ fn judged<'i>(
             )
         }));
     }
-    Ok(Kind::Judged { search, judge })
+    let all = search.as_ref().filter(|_| judge.is_labelled()).map(|search| Box::new(search.joined(&judge)));
+    Ok(Kind::Judged { search, judge, all })
 }
 
 /// Labels count where every half can be measured by them, else nowhere: a search by one measure and its budget, judged
@@ -472,7 +495,7 @@ mod tests {
     fn what_judges_does_not_calibrate() {
         let barn = folder(0);
         let [train, val] = ["train", "val"].map(|name| barn.path().join(name));
-        [&train, &val].map(|folder| fs::create_dir(folder).unwrap());
+        [&train, &val].iter().for_each(|folder| fs::create_dir(folder).unwrap());
         fill(&train, 0..20);
         fill(&val, 20..60);
         std::os::unix::fs::symlink(val.join("059.npy"), train.join("099.npy")).unwrap();

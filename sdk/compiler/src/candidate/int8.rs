@@ -82,9 +82,10 @@ struct Searched {
     notes: Vec<String>,
 }
 
-/// Searches on one half and judges on the other. What the judge refuses is followed by the next way to take ranges,
-/// then by models nearer to the source: labels on half of the data are noisy, and a model of which they happen to
-/// think ill is no reason to give up int8.
+/// Searches on one half and judges on the other; models of which no label had a say (ways to take ranges are ranked by
+/// agreement) are judged by all labels. What the judge refuses is followed by the next way to take ranges, then by
+/// models nearer to the source: labels are noisy, and a model of which they happen to think ill is no reason to give
+/// up int8.
 fn search(
     desk: &Desk<'_>,
     chain: &Chain<'_>,
@@ -108,10 +109,12 @@ fn search(
     // How far the answer may be from the source's: not limited before the judging half has said no.
     let mut gap = f64::INFINITY;
     for index in 0..all_int8.len() {
-        if !judging.fits(&all_int8[index].verdict) {
-            continue;
-        }
-        let verdict = measure.on_judge_half(&mut open(&all_int8[index].built)?, say)?;
+        let mut model = open(&all_int8[index].built)?;
+        let verdict = match measure.on_all_labels(&mut model, say)? {
+            Some(verdict) => verdict,
+            None if !judging.fits(&all_int8[index].verdict) => continue,
+            None => measure.on_judge_half(&mut model, say)?,
+        };
         if judging.accepts(verdict) {
             let found = all_int8.swap_remove(index);
             notes.extend(judging.refused_before());
@@ -163,8 +166,8 @@ impl Judging {
     fn refused_before(&self) -> Option<String> {
         (self.seen > 1).then(|| {
             format!(
-                "the judging half saw {} models and took the last: what it says of the drop is a little too kind; more \
-                 labelled data tells better",
+                "{} models were judged and the last was taken: what is said of its drop is a little too kind; more data tells \
+                 better",
                 self.seen
             )
         })
