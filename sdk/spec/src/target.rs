@@ -1,17 +1,23 @@
 //! The target profile: a device and the ONNX Runtime it runs.
 
+mod build;
 mod check;
+mod features;
 mod onnxruntime;
 mod precision;
 mod provider;
 mod session;
+mod shapes;
 
 use serde::{Deserialize, Serialize};
 
-pub use onnxruntime::OrtBuild;
-pub use precision::{ActivationType, PrecisionRules};
-pub use provider::Provider;
+pub use build::Build;
+pub use features::known_cpu_features;
+pub use onnxruntime::{OrtBuild, OrtFile};
+pub use precision::{ActivationType, PrecisionRules, Sparsity};
+pub use provider::{KNOWN_PROVIDERS, Provider};
 pub use session::{Memory, Optimization, SessionRules};
+pub use shapes::{Extent, Shapes};
 
 /// A device, read from `targets/NAME.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +31,8 @@ pub struct Target {
     /// Oldest glibc the device may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glibc: Option<String>,
-    /// CPU features the compiled model counts on (`avx2`, `avx512vnni`, `dotprod`, …).
+    /// CPU features the compiled model counts on (`avx2`, `avx512vnni`, `dotprod`, …; [`known_cpu_features`]): a device
+    /// without them refuses the bundle.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cpu_features: Vec<String>,
     /// Which ONNX Runtime.
@@ -38,12 +45,21 @@ pub struct Target {
     /// What the device's kernels can do.
     #[serde(default)]
     pub precision: PrecisionRules,
+    /// Which shapes of input it is given.
+    #[serde(default)]
+    pub shapes: Shapes,
     /// How a session is set up.
     #[serde(default)]
     pub session: SessionRules,
     /// Limits on memory.
     #[serde(default)]
     pub memory: Memory,
+    /// How programs are built for it.
+    #[serde(default)]
+    pub build: Build,
+    /// What a person should know before relying on the profile: what was not run on the device, what does not work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Target {

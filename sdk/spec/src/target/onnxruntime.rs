@@ -9,14 +9,38 @@ use serde::{Deserialize, Serialize};
 pub struct OrtBuild {
     /// Oldest version the profile is for, `"1.17"`: caps the opset and IR version written.
     pub oldest: String,
+    /// Newest version the profile is for, where a newer one is known not to load or not to be had: `"1.28"` stands
+    /// for 1.28.0 and all its patches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
     /// Where to get it.
     pub from: String,
+    /// Files to install, where they can be pinned; the first is the one to take.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<OrtFile>,
     /// Versions that are known not to work, with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub known_bad: BTreeMap<String, String>,
 }
 
+/// A file that holds the library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrtFile {
+    /// The version in it, `"1.32.0"`.
+    pub version: String,
+    /// The address, or the file's name where `from` says the rest.
+    pub file: String,
+    /// Its SHA-256, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
 impl OrtBuild {
+    /// Whether a version is past the newest: `1.29.0` is past `1.28`, `1.28.3` is not.
+    pub fn is_past_newest(&self, version: &str) -> bool {
+        let Some(newest) = self.newest.as_deref().map(numbers) else { return false };
+        numbers(version).into_iter().take(newest.len()).collect::<Vec<_>>() > newest
+    }
+
     /// The minor number of the oldest version: 17 of `"1.17"`.
     pub fn oldest_minor(&self) -> u32 {
         self.oldest.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(0)
@@ -45,6 +69,11 @@ impl OrtBuild {
             )
         })
     }
+}
+
+/// The numbers of a version: 1, 17 and 3 of `"1.17.3"`.
+pub(super) fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').filter_map(|part| part.parse().ok()).collect()
 }
 
 #[cfg(test)]

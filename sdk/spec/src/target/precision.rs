@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What the device's kernels can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PrecisionRules {
     /// Whether float16 kernels are real; elsewhere float16 is storage only.
@@ -14,6 +14,31 @@ pub struct PrecisionRules {
     /// not said, the CPU's features decide: x86 without `vnni` needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub half_range_weights: Option<bool>,
+    /// Whether int8 weights have a scale for each output channel; otherwise one for the whole tensor.
+    pub per_channel: bool,
+    /// The pattern of zero weights that the device's kernels skip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sparsity: Option<Sparsity>,
+}
+
+impl Default for PrecisionRules {
+    fn default() -> Self {
+        Self {
+            fp16_arithmetic: false,
+            activation: ActivationType::default(),
+            half_range_weights: None,
+            per_channel: true,
+            sparsity: None,
+        }
+    }
+}
+
+/// A pattern of zero weights that kernels skip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sparsity {
+    /// Two of every four neighbours are zero: the sparse tensor cores of NVIDIA's GPUs from Ampere on.
+    #[serde(rename = "2:4")]
+    TwoOfFour,
 }
 
 /// The integer type of a quantized activation.
