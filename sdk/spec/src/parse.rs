@@ -159,8 +159,8 @@ mod tests {
         files = [{ version = "1.32.0", file = "x.whl", sha256 = "00" }]
         known_bad = { "1.30" = "crashes" }
         [[providers]]
-        name = "CPU"
-        options = { threads = "2" }
+        name = "TensorRT"
+        options = { device_id = "0" }
         [session]
         threads = 2
         spinning = true
