@@ -1,7 +1,12 @@
 use super::*;
 
-const ARM: &str = include_str!("../../../../../targets/aarch64-linux.toml");
-const X86: &str = include_str!("../../../../../targets/x86_64-linux.toml");
+const ARM: &str = r#"
+    name = "plain"
+    about = "What must be said, and no more"
+    triple = "aarch64-unknown-linux-gnu"
+    providers = [{ name = "CPU" }]
+    onnxruntime = { oldest = "1.17", from = "PyPI" }
+"#;
 
 /// A profile with every table that may be refused.
 const FULL: &str = r#"
@@ -39,6 +44,10 @@ const FULL: &str = r#"
     rustflags = ["-Clink-arg=-s"]
     zig = "aarch64-unknown-linux-gnu.2.31"
 "#;
+
+fn x86() -> String {
+    ARM.replace("aarch64", "x86_64")
+}
 
 /// Each change of a text is refused at a key, with these words.
 fn refused(text: &str, cases: &[(&str, &str, &str, &str)]) {
@@ -117,23 +126,24 @@ fn the_providers() {
             ),
         ],
     );
-    refused(X86, &[(one, "providers = [{ name = \"ACL\" }]", "providers", "64-bit ARM")]);
+    refused(&x86(), &[(one, "providers = [{ name = \"ACL\" }]", "providers", "64-bit ARM")]);
 }
 
 #[test]
 fn what_kernels_take() {
-    let precision = |rules: &str| format!("[precision]\n{rules}\n[onnxruntime]");
-    let with = |rules: &str, key: &str, words: &str, text: &str| {
-        refused(text, &[("[onnxruntime]", &precision(rules), &format!("precision.{key}"), words)]);
+    let rule = |text: &str, rules: &str, key: &str, words: &str| {
+        let end = "    onnxruntime =";
+        let with = format!("    precision = {{ {rules} }}\n{end}");
+        refused(text, &[(end, &with, &format!("precision.{key}"), words)]);
     };
-    with("activation = \"s8\"", "activation", "1.54", X86);
-    with("fp16_arithmetic = true", "fp16_arithmetic", "float32", X86);
-    with("fp16_arithmetic = true", "fp16_arithmetic", "require fp16", ARM);
-    with("half_range_weights = true", "half_range_weights", "do not saturate", ARM);
-    with("half_range_weights = true\nactivation = \"u16\"", "half_range_weights", "u16", X86);
-    with("sparsity = \"2:4\"", "sparsity", "TensorRT", X86);
-    let vnni = X86.replace("providers =", "cpu_features = [\"vnni\"]\nproviders =");
-    with("half_range_weights = true", "half_range_weights", "vnni", &vnni);
+    rule(&x86(), "activation = \"s8\"", "activation", "1.54");
+    rule(&x86(), "fp16_arithmetic = true", "fp16_arithmetic", "float32");
+    rule(ARM, "fp16_arithmetic = true", "fp16_arithmetic", "require fp16");
+    rule(ARM, "half_range_weights = true", "half_range_weights", "do not saturate");
+    rule(&x86(), "half_range_weights = true, activation = \"u16\"", "half_range_weights", "u16");
+    rule(&x86(), "sparsity = \"2:4\"", "sparsity", "TensorRT");
+    let vnni = x86().replace("    providers", "    cpu_features = [\"vnni\"]\n    providers");
+    rule(&vnni, "half_range_weights = true", "half_range_weights", "vnni");
     refused(FULL, &[("\"s8\"", "\"u8\"", "precision.activation", "zero points of 0")]);
 }
 
