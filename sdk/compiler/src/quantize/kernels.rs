@@ -10,6 +10,8 @@ pub(crate) struct Kernels {
     /// Weights keep within ±64: the kernel adds two products of bytes in 16 bits and saturates beyond
     /// (x86's `vpmaddubsw`: 2 · 255 · 64 = 32,640 fits).
     pub(crate) half_range: bool,
+    /// A weight has a scale for each output channel.
+    pub(crate) per_channel: bool,
 }
 
 impl Kernels {
@@ -20,6 +22,7 @@ impl Kernels {
         Self {
             activation: target.precision.activation,
             half_range: target.precision.half_range_weights.unwrap_or(saturates),
+            per_channel: target.precision.per_channel,
         }
     }
 

@@ -78,7 +78,18 @@ pub(super) fn numbers(version: &str) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::Target;
+
+    #[test]
+    fn patches_of_the_newest_version_belong_to_it() {
+        let build = OrtBuild { newest: Some("1.28".to_owned()), ..Target::find("host").unwrap().onnxruntime };
+        let past = |version| build.is_past_newest(version);
+        assert_eq!(
+            ["1.27.9", "1.28.0", "1.28.3", "1.29.0", "2.0.0"].map(past),
+            [false, false, false, true, true]
+        );
+    }
 
     #[test]
     fn an_opset_that_the_oldest_runtime_does_not_know_is_told() {
