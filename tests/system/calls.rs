@@ -32,6 +32,7 @@ fn wrong() {
         (&["compile", model, "--labels", "a,,b"], &["--labels", "empty"]),
         (&["models", "no-such-model"], &["no-such-model", "known"]),
         (&["targets", "toaster"], &["toaster", "known"]),
+        (&["targets", "jetson"], &["jetson-nano, jetson-orin, jetson-xavier"]),
     ];
     for (given, words) in cases {
         let call: Vec<&dyn AsRef<OsStr>> = given.iter().map(|word| word as &dyn AsRef<OsStr>).collect();

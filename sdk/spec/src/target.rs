@@ -70,4 +70,12 @@ impl Target {
         }
         self
     }
+
+    /// Whether int8 weights keep within ±64 on a CPU with these features: as the profile says, else on x86 without
+    /// `vnni`, whose kernels saturate.
+    pub fn halves_weights(&self, features: &[String]) -> bool {
+        let saturates =
+            self.triple.starts_with("x86_64") && !features.iter().any(|feature| feature == "vnni");
+        self.precision.half_range_weights.unwrap_or(saturates)
+    }
 }

@@ -17,11 +17,9 @@ pub(crate) struct Kernels {
 impl Kernels {
     /// What the profile says, else what its CPU's features tell.
     pub(crate) fn of(target: &Target, features: &[String]) -> Self {
-        let saturates =
-            target.triple.starts_with("x86_64") && !features.iter().any(|feature| feature == "vnni");
         Self {
             activation: target.precision.activation,
-            half_range: target.precision.half_range_weights.unwrap_or(saturates),
+            half_range: target.halves_weights(features),
             per_channel: target.precision.per_channel,
         }
     }

@@ -180,3 +180,10 @@ fn a_newer_bundle_may_name_what_is_not_known_yet() {
     target.providers[0].name = "Newer".to_owned();
     target.validate("target.toml").unwrap();
 }
+
+#[test]
+fn the_example_of_the_how_to_is_one() {
+    let page = include_str!("../../../../../docs/add-a-target.md");
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(Target::parse(example, "add-a-target.md").unwrap().name, "barn-box");
+}
