@@ -17,7 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn wrong() {
     let model = models::line();
     let model = model.to_str().unwrap();
-    let cases: [(&[&str], &[&str]); 14] = [
+    let cases: [(&[&str], &[&str]); 15] = [
         (&[], &["Usage"]),
         (&["fly"], &["fly"]),
         (&["run", "--fly", "a.farsight", "b.jpg"], &["--fly"]),
