@@ -154,6 +154,10 @@ fn library(target: &Target) -> Vec<String> {
         lines.push(format!("File: {} ({})", file.file, file.version));
         lines.push(format!("sha256: {}", file.sha256));
     }
+    lines.push(
+        "On the device: beside the program, with the libraries around it, or named by ORT_DYLIB_PATH."
+            .to_owned(),
+    );
     lines.extend(build.known_bad.iter().map(|(version, reason)| format!("Known bad: {version} {reason}")));
     lines
 }

@@ -35,10 +35,11 @@ Shapes, threads, memory
 
 ONNX Runtime
   Version 1.17 or newer; models get opset 20 at most for it.
-  From: PyPI onnxruntime: pip install on the device, or unzip the wheel and take
-      onnxruntime/capi/libonnxruntime.so.*
+  From: PyPI onnxruntime: unzip the wheel, take onnxruntime/capi/libonnxruntime.so.*. Wheels before
+      1.19 hold none; those versions are in Microsoft's onnxruntime-linux-aarch64 archive on GitHub
   File: onnxruntime-1.32.0-cp312-cp312-manylinux_2_28_aarch64.whl (1.32.0)
   sha256: e36c187006e7a7c8b8d6d57f1a209dd63f52430dca6c282b177718ad6b841054
+  On the device: beside the program, with the libraries around it, or named by ORT_DYLIB_PATH.
   Known bad: 1.21.0 dies with SIGILL when it is loaded (microsoft/onnxruntime#23957)
 
 Building for it
