@@ -406,6 +406,20 @@ fn models_and_targets() {
             assert_eq!(farsight::document(&[&verb, &name])["name"], name);
         }
     }
+    let host = farsight::document(&[&"targets", &"host"]);
+    check(
+        &host,
+        &[
+            ("/triple", "text"),
+            ("/cpu_features/0", "text"),
+            ("/onnxruntime/oldest", "text"),
+            ("/providers/0/name", "text"),
+            ("/precision/activation", "text"),
+            ("/shapes/kind", "text"),
+            ("/build/profile", "text"),
+        ],
+    );
+    assert_ne!(host["triple"], "host");
 }
 
 fn classifier() -> Compiled {

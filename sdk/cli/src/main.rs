@@ -52,8 +52,8 @@ enum Command {
     Inspect(commands::inspect::Arguments),
     /// List the built-in model specs, or show one
     Models(commands::catalogue::Arguments),
-    /// List the built-in target profiles, or show one
-    Targets(commands::catalogue::Arguments),
+    /// List the built-in target profiles, or explain one
+    Targets(commands::targets::Arguments),
     /// Tell what this machine can do, and re-run a bundle's self-test
     Doctor(commands::doctor::Arguments),
 }
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => commands::bench::run(arguments, &context),
         Command::Inspect(arguments) => commands::inspect::run(arguments, &context),
         Command::Models(arguments) => commands::catalogue::models(arguments, &context),
-        Command::Targets(arguments) => commands::catalogue::targets(arguments, &context),
+        Command::Targets(arguments) => commands::targets::run(&arguments, &context),
         Command::Doctor(arguments) => commands::doctor::run(arguments, &context),
     };
     match result {

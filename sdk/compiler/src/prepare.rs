@@ -121,6 +121,11 @@ fn source_notes(source: &Source, resolved: &Resolved, target: &Target) -> Vec<St
                 .to_owned(),
         );
     }
+    if target.shapes != farsight_spec::Shapes::Fixed {
+        notes.push(
+            "the target's range of shapes is not used by this version: the model gets one shape".to_owned(),
+        );
+    }
     if resolved.spec.output.labels().is_empty() && resolved.spec.task != farsight_spec::Task::Tensors {
         notes.push(
             "no labels are known: classes are named by their number (--labels A,B,… names them)".to_owned(),

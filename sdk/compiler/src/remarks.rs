@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use farsight_graph::onnx::tensor_proto::DataType;
 use farsight_graph::onnx::{GraphProto, NodeProto, TensorProto};
 use farsight_graph::{Document, Facts, Links, ir_version_for};
-use farsight_spec::Target;
+use farsight_spec::{Target, has_vnni};
 use serde::Serialize;
 
 use crate::costs::{Costs, is_fixed, operator, shape_text};
-use crate::quantize::{HALF_RANGE, has_vnni};
+use crate::quantize::HALF_RANGE;
 use crate::quantized::{MICROSOFT, slow_nodes};
 
 /// At most that many places are named; all are counted.

@@ -131,7 +131,7 @@ impl Library {
     /// Checks the version against what a target profile says of it.
     ///
     /// # Errors
-    /// It is older than the profile's oldest, or one of the profile's known bad versions.
+    /// It is older than the profile's oldest, newer than its newest, or one of its known bad versions.
     pub fn check(&self, build: &OrtBuild) -> Result<()> {
         if let Some(reason) = build.known_bad.get(&self.version) {
             return Err(EngineError::KnownBad {
@@ -147,7 +147,14 @@ impl Library {
                 oldest: build.oldest.clone(),
             });
         }
-        Ok(())
+        match &build.newest {
+            Some(newest) if build.is_past_newest(&self.version) => Err(EngineError::NewerThanTarget {
+                path: self.path.clone(),
+                found: self.version.clone(),
+                newest: newest.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn environment(&self) -> &Environment {

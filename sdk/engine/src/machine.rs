@@ -66,6 +66,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_looked_for_is_what_profiles_may_name() {
+        let looked_for: Vec<&str> = detected().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(farsight_spec::known_cpu_features(&host_triple()), looked_for);
+    }
+
+    #[test]
     fn this_machine_has_a_triple() {
         assert_eq!(host_triple().split('-').count(), 4);
         assert!(host_triple().starts_with(ARCH));

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod inspect;
 pub(crate) mod run;
+pub(crate) mod targets;
 
 use std::path::Path;
 

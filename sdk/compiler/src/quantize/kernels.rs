@@ -1,6 +1,6 @@
 //! What int8 kernels a target has, and what they take.
 
-use farsight_spec::{ActivationType, Target};
+use farsight_spec::{ActivationType, Target, has_vnni};
 
 /// The greatest magnitude of an int8 weight where a kernel adds two products of bytes in 16 bits and saturates
 /// beyond (x86's `vpmaddubsw` without VNNI): 2 · 255 · 64 = 32,640 fits.
@@ -13,15 +13,17 @@ pub(crate) struct Kernels {
     pub(crate) activation: ActivationType,
     /// Weights keep within [`HALF_RANGE`].
     pub(crate) half_range: bool,
+    /// A weight has a scale for each output channel.
+    pub(crate) per_channel: bool,
 }
 
 impl Kernels {
     /// What the profile says, else what its CPU's features tell.
     pub(crate) fn of(target: &Target, features: &[String]) -> Self {
-        let saturates = target.triple.starts_with("x86_64") && !has_vnni(features);
         Self {
             activation: target.precision.activation,
-            half_range: target.precision.half_range_weights.unwrap_or(saturates),
+            half_range: target.halves_weights(features),
+            per_channel: target.precision.per_channel,
         }
     }
 
@@ -36,12 +38,6 @@ impl Kernels {
     pub(crate) fn weight_limit(self) -> i32 {
         if self.half_range { HALF_RANGE } else { 127 }
     }
-}
-
-/// Whether an x86 CPU of these features adds products of bytes in 32 bits: AVX512-VNNI and AVX-VNNI do, `vnni`
-/// stands for either.
-pub(crate) fn has_vnni(features: &[String]) -> bool {
-    features.iter().any(|feature| ["vnni", "avx512vnni", "avxvnni"].contains(&feature.as_str()))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod sensitivity;
 mod silu;
 mod sources;
 
-pub(crate) use kernels::{HALF_RANGE, Kernels, has_vnni};
+pub(crate) use kernels::{HALF_RANGE, Kernels};
 pub(crate) use prepared::{Built, Choice, Prepared};
 pub(crate) use ranges::{histogram, levels, range_of};
 pub(crate) use scheme::{Scheme, scheme, value_inputs};

@@ -112,6 +112,7 @@ impl Prepared {
             grids: self.grids(&scheme, choice.method),
             activation: self.kernels.activation,
             weight_limit: self.kernels.weight_limit(),
+            per_channel: self.kernels.per_channel,
         };
         let mut document = self.document.clone();
         let report = qdq(&mut document, &settings)
