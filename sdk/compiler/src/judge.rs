@@ -14,6 +14,7 @@ use crate::evaluate::{EvaluateSettings, FailedInput, some_usable};
 use crate::generate::Random;
 use crate::runs::Runs;
 use crate::tally::{AGREEMENT, AgreementDraws, AgreementTally, Measured, Scores, Tally, TallyDraws};
+use crate::thinning::Thinning;
 use crate::{CompileError, Progress};
 
 /// Draws of the bootstrap.
@@ -291,47 +292,6 @@ impl<'d> Judge<'d> {
     }
 }
 
-/// Keeps what comes in turn as long as there is room; where there is none, every second of it goes, and of what comes
-/// every second is not wanted: what stays is spread evenly.
-struct Thinning<T> {
-    most: usize,
-    held: usize,
-    step: usize,
-    /// The next place that is wanted.
-    next: usize,
-    /// Each with its size.
-    kept: Vec<(usize, T)>,
-}
-
-impl<T> Thinning<T> {
-    fn new(most: usize) -> Self {
-        Self { most, held: 0, step: 1, next: 0, kept: Vec::new() }
-    }
-
-    fn wants(&self, place: usize) -> bool {
-        place >= self.next
-    }
-
-    fn keep(&mut self, place: usize, size: usize, what: T) {
-        self.kept.push((size, what));
-        self.held += size;
-        while self.held > self.most && self.kept.len() > 1 {
-            self.step *= 2;
-            let mut stays = false;
-            self.kept.retain(|_| {
-                stays = !stays;
-                stays
-            });
-            self.held = self.kept.iter().map(|(size, _)| size).sum();
-        }
-        self.next = place + self.step;
-    }
-
-    fn kept(self) -> impl Iterator<Item = T> {
-        self.kept.into_iter().map(|(_, what)| what)
-    }
-}
-
 fn check(chosen: &[usize], data: &Dataset) -> Result<(), CompileError> {
     let message = match chosen.iter().find(|&&index| index >= data.len()) {
         Some(index) => format!("{}: there is no sample {index} of {}", data.path.display(), data.len()),
@@ -561,23 +521,6 @@ pub(crate) mod tests {
         let counts = |half: &[usize]| [0, 1, 2, 3, 4].map(|class| of_class(half, class));
         assert_eq!((counts(&search), counts(&judge)), ([5, 6, 1, 1, 0], [5, 5, 2, 0, 1]));
         assert!(search.is_sorted() && judge.is_sorted());
-    }
-
-    #[test]
-    fn what_is_thinned_stays_spread_and_within_its_room() {
-        let thinned = |size: usize| {
-            let mut thinning = Thinning::new(1000);
-            for place in 0..100 {
-                if thinning.wants(place) {
-                    thinning.keep(place, size, place);
-                }
-            }
-            thinning.kept().collect::<Vec<usize>>()
-        };
-        assert_eq!(thinned(10), (0..100).collect::<Vec<_>>());
-        assert_eq!(thinned(11), (0..100).step_by(2).collect::<Vec<_>>());
-        assert_eq!(thinned(100), (0..100).step_by(16).collect::<Vec<_>>());
-        assert_eq!(thinned(5000), [0], "one stays, whatever it takes");
     }
 
     #[test]

@@ -29,9 +29,11 @@ mod remarks;
 mod report;
 mod resolve;
 mod runs;
+mod search_time;
 mod self_test;
 mod source;
 mod tally;
+mod thinning;
 mod verify;
 mod write;
 

@@ -13,6 +13,7 @@ use crate::decide::named;
 use crate::evaluate::{EvaluateSettings, FailedInput, left_out, some_usable};
 use crate::feed::feed;
 use crate::judge::{Judge, Verdict, halves};
+use crate::search_time::SearchTime;
 use crate::tally::AGREEMENT;
 use crate::verify::raw_difference;
 use crate::{CompileError, Progress};
@@ -357,45 +358,6 @@ fn tensors(
 /// 95 % of a normal distribution lie below so many standard deviations.
 const ONE_SIDED_95: f64 = 1.645;
 
-/// How long a search may take.
-#[derive(Debug, Default)]
-struct SearchTime {
-    /// No limit where it is not given.
-    most: Option<Duration>,
-    start: Option<Instant>,
-    /// Models that were measured.
-    models: usize,
-    /// When it was first said that time is over.
-    over: Option<Duration>,
-}
-
-/// Models that may be measured however long it takes: each way to take ranges, and one search for float layers.
-const FEWEST_MODELS: usize = 10;
-
-impl SearchTime {
-    /// Whether one more model may be measured. Time runs from the first question on.
-    fn allows(&mut self, now: Instant) -> bool {
-        let elapsed = now.duration_since(*self.start.get_or_insert(now));
-        if self.models >= FEWEST_MODELS && self.most.is_some_and(|most| elapsed > most) {
-            self.over.get_or_insert(elapsed);
-            return false;
-        }
-        self.models += 1;
-        true
-    }
-
-    fn note(&self) -> Option<String> {
-        let over = self.over?;
-        Some(format!(
-            "the search for int8 was ended after {:.0} s and {} models, with what it had found: `auto` gives it {:.0} s. \
-             --precision int8 searches on",
-            over.as_secs_f64(),
-            self.models,
-            self.most.unwrap_or_default().as_secs_f64()
-        ))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -495,7 +457,9 @@ mod tests {
     fn what_judges_does_not_calibrate() {
         let barn = folder(0);
         let [train, val] = ["train", "val"].map(|name| barn.path().join(name));
-        [&train, &val].iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        for folder in [&train, &val] {
+            fs::create_dir(folder).unwrap();
+        }
         fill(&train, 0..20);
         fill(&val, 20..60);
         std::os::unix::fs::symlink(val.join("059.npy"), train.join("099.npy")).unwrap();
@@ -564,20 +528,5 @@ mod tests {
         assert_eq!(metrics(&without, &without, 0.0), ([AGREEMENT; 2], false));
         // Of labels that the source never meets nothing can be lost.
         assert_eq!(metrics(&with, &with, 50.0), ([AGREEMENT; 2], true));
-    }
-
-    #[test]
-    fn a_search_ends_when_its_time_is_over() {
-        let start = Instant::now();
-        let at = |seconds: u64| start + Duration::from_secs(seconds);
-        let mut endless = SearchTime::default();
-        assert!((0..100).all(|index| endless.allows(at(index * 60))) && endless.note().is_none());
-        let mut time = SearchTime { most: Some(Duration::from_secs(120)), ..SearchTime::default() };
-        assert!((0..30).all(|index| time.allows(at(index * 4))) && time.note().is_none());
-        assert!(!time.allows(at(121)) && !time.allows(at(500)));
-        let note = time.note().unwrap();
-        assert!(note.contains("after 121 s and 30 models") && note.contains("gives it 120 s"), "{note}");
-        let mut slow = SearchTime { most: Some(Duration::from_secs(120)), ..SearchTime::default() };
-        assert_eq!((0..20).filter(|&index| slow.allows(at(index * 60))).count(), FEWEST_MODELS);
     }
 }
