@@ -326,6 +326,9 @@ fn text(document: &Value) -> String {
         let _ = writeln!(text, "allocated  {allocations} times a run");
     }
     let _ = writeln!(text, "nodes      {}", document["nodes_by_provider"]);
+    if let Some(conditions) = Conditions::in_words(document) {
+        let _ = writeln!(text, "device     {conditions}");
+    }
     for warning in document["warnings"].as_array().into_iter().flatten() {
         let _ = writeln!(text, "warning    {}", warning.as_str().unwrap_or_default());
     }

@@ -27,22 +27,27 @@ pub(crate) struct Arguments {
 }
 
 const HELP: &str = "\
-Exit status: 0 all well, 1 something needed is missing or wrong (\"problems\"). Advice does not count.
+Exit status: 0 all well, 1 something needed is missing or wrong (problems). Advice does not count.
 
-Keys of --json (null: the system does not tell):
-  machine      triple, cpu, cores, cpu_features, threads, model, l4t, os, kernel, glibc, gpu_driver, container, farsight
-  power        mode {id, name}, policies [{cpus, driver, governor, mhz, min_mhz, max_mhz, hardware_max_mhz}],
-               under_voltage
+Keys of --json, null where the system does not tell:
+  machine      triple, cpu, cores, cpu_features, threads, model, l4t, os, kernel, glibc,
+               gpu_driver, container, farsight
+  power        mode {id, name}, under_voltage,
+               policies [{cpus, driver, governor, mhz, min_mhz, max_mhz, hardware_max_mhz}]
   thermal      [{type, celsius, trips [{type, celsius}]}]
   memory       total_mb, available_mb, swap_total_mb, swap_free_mb, limit_mb, limit_left_mb
-  target       name, triple, glibc, cpu_features, missing_cpu_features, budget_mb, providers [{name, missing}]
-  onnxruntime  path, version, providers, candidates [{place, path, version, fault}], or not_loaded (why)
-  self_test    passed, values, outside, max_abs_error, ms {open, session, first_run, run, decode}, or error, or note
-  problems, advice   one line each: what is wrong, what to do
+  target       name, triple, glibc, cpu_features, missing_cpu_features, budget_mb,
+               providers [{name, missing (why)}]
+  onnxruntime  path, version, providers, candidates [{place, path, version, fault}];
+               or not_loaded (why)
+  self_test    passed, values, outside, max_abs_error,
+               ms {open, session, first_run, run, decode}; or error; or note
+  problems     [one line each: what is wrong, what to do]
+  advice       [the same, for what works but could be faster or steadier]
 
 Example:
   farsight doctor cows.farsight
-  farsight doctor --target raspberry-pi-5 --json > report.json";
+  farsight doctor --target aarch64-linux --json > report.json";
 
 /// `farsight doctor`: exit status 1 if something is wrong.
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, Failure> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Power, Zone, thermal};
+use super::{Power, System, Zone, thermal};
 
 /// The state of the device at a moment.
 #[derive(Debug)]
@@ -20,7 +20,8 @@ impl Conditions {
     }
 
     pub(super) fn read_from(root: &Path) -> Self {
-        Self { power: Power::read(root), thermal: thermal::read(root) }
+        let model = System::read(root).model;
+        Self { power: Power::read(root), thermal: thermal::read(root, model.as_deref()) }
     }
 
     /// Adds these conditions, and those before the measurement, to its document.
@@ -29,6 +30,21 @@ impl Conditions {
         document["power_mode"] = self.power.mode_name().into();
         document["temperature"] = json!({"before": before.temperatures(), "after": self.temperatures()});
         document["warnings"] = self.warnings(before).into();
+    }
+
+    /// These conditions in one line, where the system tells any; from the document that they were added to.
+    pub(crate) fn in_words(document: &Value) -> Option<String> {
+        let named = [("governor", "governor"), ("power mode", "power_mode")];
+        let mut words: Vec<String> = named
+            .iter()
+            .filter_map(|(label, key)| Some(format!("{label} {}", document[key].as_str()?)))
+            .collect();
+        let zones = |when: &str| document["temperature"][when].as_array().cloned().unwrap_or_default();
+        words.extend(zones("before").iter().zip(&zones("after")).filter_map(|(before, after)| {
+            let (from, to) = (before["celsius"].as_f64()?, after["celsius"].as_f64()?);
+            Some(format!("{} {from:.0} to {to:.0} °C", after["type"].as_str().unwrap_or("zone")))
+        }));
+        (!words.is_empty()).then(|| words.join(", "))
     }
 
     fn temperatures(&self) -> Vec<Value> {

@@ -43,13 +43,14 @@ pub(crate) struct Device {
 impl Device {
     /// Reads the files under `root`, which is `/` except in tests.
     pub(crate) fn read(root: &Path) -> Self {
+        let system = System::read(root);
         Self {
-            system: System::read(root),
             cpu: Cpu::read(root),
             glibc: glibc::version(root),
             power: Power::read(root),
-            thermal: thermal::read(root),
+            thermal: thermal::read(root, system.model.as_deref()),
             memory: Memory::read(root),
+            system,
         }
     }
 }

@@ -128,7 +128,7 @@ fn a_raspberry_pi_5_is_told_whole() {
     assert_eq!(
         json!(device.thermal),
         json!([{"type": "cpu-thermal", "celsius": 48.85, "trips": [
-            {"type": "active", "celsius": 50.0}, {"type": "critical", "celsius": 110.0},
+            {"type": "active", "celsius": 50.0}, {"type": "firmware", "celsius": 80.0}, {"type": "critical", "celsius": 110.0},
         ]}])
     );
     assert_eq!(
@@ -164,6 +164,14 @@ fn what_a_profile_needs_and_a_device_lacks_is_a_problem() {
     // The features of another architecture are not looked for.
     let other = device.check(&target("2.28", &["dotprod"], 0), X86, &features);
     assert_says(&other.problems, &[X86, ARM, "--target host"]);
+}
+
+#[test]
+fn a_raspberry_pi_is_hot_before_its_kernel_says_so() {
+    let folder = raspberry_pi_5();
+    add(folder.path(), &[("sys/class/thermal/thermal_zone0/temp", "78000\n")]);
+    let lines = super::thermal::remarks(&Device::read(folder.path()).thermal);
+    assert_says(&lines, &["78.0 °C", "firmware trip point at 80.0 °C"]);
 }
 
 #[test]
@@ -255,6 +263,13 @@ fn a_measurement_keeps_the_conditions_before_and_after() {
         (&document["governor"], &document["power_mode"]),
         (&json!("performance, schedutil"), &json!("MAXN_SUPER"))
     );
+    assert_eq!(
+        Conditions::in_words(&document).as_deref(),
+        Some(
+            "governor performance, schedutil, power mode MAXN_SUPER, cpu-thermal 96 to 60 °C, tj-thermal 97 to 97 °C"
+        )
+    );
+    assert_eq!(Conditions::in_words(&json!({"runs": 1})), None);
     let temperature = &document["temperature"];
     assert_eq!(temperature["before"][0], json!({"type": "cpu-thermal", "celsius": 96.5}));
     assert_eq!(temperature["after"][0], json!({"type": "cpu-thermal", "celsius": 60.0}));

@@ -71,7 +71,7 @@ pub(super) fn providers(
     match try_providers(library, target) {
         Ok(tried) => {
             for (name, reason) in tried.iter().filter_map(|(name, missing)| Some((name, missing.as_ref()?))) {
-                tell(name, reason, target, findings);
+                tell(name, reason, library, target, findings);
             }
             tried.into_iter().map(|(name, missing)| json!({"name": name, "missing": missing})).collect()
         }
@@ -82,18 +82,17 @@ pub(super) fn providers(
     }
 }
 
-fn tell(name: &str, reason: &str, target: &Target, findings: &mut Findings) {
+fn tell(name: &str, reason: &str, library: &Library, target: &Target, findings: &mut Findings) {
+    let what = format!(
+        "execution provider {name} of target {} cannot be used with ONNX Runtime {}: {reason}",
+        target.name,
+        library.version()
+    );
     if target.allow_fallback {
-        findings.advice.push(format!(
-            "execution provider {name} is missing, target {} goes on without it: {reason}",
-            target.name
-        ));
+        findings.advice.push(format!("{what}; the target allows to go on without it"));
     } else {
-        let message = format!(
-            "execution provider {name} of target {} is missing: {reason}; install the ONNX Runtime that the target \
-             names ({})",
-            target.name, target.onnxruntime.from
-        );
+        let message =
+            format!("{what}; install the library that the target names: {}", target.onnxruntime.from);
         note(findings, &Failure::new("provider-unavailable", message));
     }
 }

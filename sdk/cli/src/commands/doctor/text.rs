@@ -131,7 +131,15 @@ fn self_test(text: &mut String, test: &Value) {
         Some(true) => {
             row(text, "self-test", &format!("passed, greatest difference {}", test["max_abs_error"]))
         }
-        Some(false) => row(text, "self-test", "FAILED"),
+        Some(false) if test["error"].is_object() => row(text, "self-test", "FAILED: it could not be run"),
+        Some(false) => row(
+            text,
+            "self-test",
+            &format!(
+                "FAILED, {} of {} values differ, at most by {}",
+                test["outside"], test["values"], test["max_abs_error"]
+            ),
+        ),
         None => row_if_told(text, "self-test", &test["note"]),
     }
     let ms = &test["ms"];
@@ -143,7 +151,7 @@ fn self_test(text: &mut String, test: &Value) {
             ("run", "run"),
             ("decode", "decode"),
         ];
-        let told = phases.iter().filter_map(|(label, key)| Some(format!("{label} {:.1}", ms[key].as_f64()?)));
+        let told = phases.iter().filter_map(|(label, key)| Some(format!("{label} {:.2}", ms[key].as_f64()?)));
         row(text, "ms", &told.collect::<Vec<_>>().join(", "));
     }
 }
