@@ -502,7 +502,10 @@ fn doctor_of_a_lesser_cpu() {
     let answer = farsight::call_json(&[&"doctor", &"--target", &target]);
     assert_eq!(answer.code, Some(1), "{}", answer.stderr);
     let found = answer.document();
-    check(&found, &[("/onnxruntime/path", "null"), ("/onnxruntime/not_loaded", "text"), ("/target/providers", "null")]);
+    check(
+        &found,
+        &[("/onnxruntime/path", "null"), ("/onnxruntime/not_loaded", "text"), ("/target/providers", "null")],
+    );
     assert_eq!(found["target"]["missing_cpu_features"], serde_json::json!([feature]));
     assert!(problems(&found).iter().any(|line| line.contains(&format!("lacks {feature},"))), "{found:#}");
 }

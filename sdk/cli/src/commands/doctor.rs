@@ -113,10 +113,10 @@ fn profile(target: &Target, missing: &[String]) -> Value {
     })
 }
 
-/// Notes a failure. It is told once, whoever finds it again.
+/// Notes a failure, in one line. It is told once, whoever finds it again.
 fn note(findings: &mut Findings, failure: &Failure) {
     let line = failure.message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    if !findings.problems.contains(&line) {
+    if !findings.problems.iter().any(|problem| problem.contains(&line)) {
         findings.problems.push(line);
     }
 }

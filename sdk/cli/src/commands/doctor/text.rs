@@ -131,7 +131,9 @@ fn self_test(text: &mut String, test: &Value) {
         Some(true) => {
             row(text, "self-test", &format!("passed, greatest difference {}", test["max_abs_error"]))
         }
-        Some(false) if test["error"].is_object() => row(text, "self-test", "FAILED: it could not be run"),
+        Some(false) if test["error"].is_object() => {
+            row(text, "self-test", &format!("FAILED: {}", word(&test["error"]["message"])))
+        }
         Some(false) => row(
             text,
             "self-test",
