@@ -3,6 +3,7 @@
 #[allow(unsafe_code)] // a global allocator is unsafe by nature
 mod allocations;
 mod commands;
+mod device;
 mod draw;
 mod failure;
 mod inputs;

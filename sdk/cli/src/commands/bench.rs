@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::Context;
 use crate::allocations;
+use crate::device::Conditions;
 use crate::failure::Failure;
 
 #[derive(clap::Args)]
@@ -54,6 +55,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         any_target: true,
         ..Options::default()
     };
+    let before = Conditions::read();
     let start = Instant::now();
     let bundle = Bundle::open(&arguments.bundle, Open::Memory)?;
     let mut pipeline = Pipeline::from_bundle(&bundle, &options)?;
@@ -65,6 +67,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     };
     let first_run = samples.times.first().map_or(Duration::ZERO, Times::total);
     let peak_rss_mb = peak_rss_mb();
+    let after = Conditions::read();
 
     let nodes = nodes(&bundle, &options, &mut pipeline)?;
     let mut document = document(&samples, &nodes);
@@ -74,6 +77,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     document["peak_rss_mb"] = json!(peak_rss_mb);
     document["cpu_features"] = json!(farsight_engine::cpu_features());
     document["onnxruntime"] = Library::load(context.onnxruntime.as_deref())?.version().into();
+    after.describe(&before, &mut document);
     if let Some(path) = &arguments.against {
         document["against"] = against(path, &mut pipeline, &bundle, &options)?;
     }
@@ -322,6 +326,12 @@ fn text(document: &Value) -> String {
         let _ = writeln!(text, "allocated  {allocations} times a run");
     }
     let _ = writeln!(text, "nodes      {}", document["nodes_by_provider"]);
+    if let Some(conditions) = Conditions::in_words(document) {
+        let _ = writeln!(text, "device     {conditions}");
+    }
+    for warning in document["warnings"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "warning    {}", warning.as_str().unwrap_or_default());
+    }
     if let Some(other) = document.get("against") {
         let _ = writeln!(
             text,
