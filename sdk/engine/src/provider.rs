@@ -17,6 +17,12 @@ pub struct ProviderReport {
     pub missing: Option<String>,
 }
 
+impl ProviderReport {
+    pub(crate) fn is_cpu(&self) -> bool {
+        self.name.eq_ignore_ascii_case("CPU")
+    }
+}
+
 /// The providers that farsight can set up: the short name, ONNX Runtime's name for it in the list of
 /// available ones, and the way to add it (the CPU is always there).
 const PROVIDERS: &[(&str, &str, Option<Append>)] = &[

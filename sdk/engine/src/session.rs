@@ -13,7 +13,7 @@ use crate::control::{Control, Watchdog};
 use crate::library::wanted_level;
 use crate::provider::{self, ProviderReport};
 use crate::raw::{self, Bindings, Graph, Port, Tensor};
-use crate::{Canceller, Element, EngineError, Library, Result, Settings};
+use crate::{Canceller, Element, EngineError, Library, Result, Settings, StartUp};
 
 /// A model to open.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,7 @@ pub struct Session {
     outputs: Vec<TensorInfo>,
     providers: Vec<ProviderReport>,
     threads: usize,
+    startup: StartUp,
 }
 
 impl Session {
@@ -73,15 +74,25 @@ impl Session {
         providers: Vec<ProviderReport>,
         threads: usize,
     ) -> Result<Self> {
+        Self::of_graph(graph(library, model, builder)?, model, providers, threads)
+    }
+
+    /// Makes the buffers of a graph; `model` is where it came from.
+    pub(crate) fn of_graph(
+        graph: Graph,
+        model: Model<'_>,
+        providers: Vec<ProviderReport>,
+        threads: usize,
+    ) -> Result<Self> {
         let unreadable = |reason: String| EngineError::Model { model: model.to_string(), reason };
-        let graph = graph(library, model, builder)?;
         let (input_names, inputs) = tensors(&graph, Port::Input, model)?;
         let (output_names, outputs) = tensors(&graph, Port::Output, model)?;
         let elements = outputs.iter().map(|output| output.element);
         let bindings = Bindings::new(input_names, output_names.into_iter().zip(elements).collect());
         let control = Control::new().map_err(unreadable)?;
+        let startup = StartUp::Plain;
         let mut session =
-            Self { watchdog: None, graph, bindings, control, inputs, outputs, providers, threads };
+            Self { watchdog: None, graph, bindings, control, inputs, outputs, providers, threads, startup };
         session.bind_fixed_shapes()?;
         Ok(session)
     }
@@ -132,6 +143,21 @@ impl Session {
     /// still give nodes that none of them takes to the CPU (see [`Settings::providers`]).
     pub fn providers(&self) -> &[ProviderReport] {
         &self.providers
+    }
+
+    /// From what it was opened: the model itself, or what was prepared on this device.
+    pub fn startup(&self) -> &StartUp {
+        &self.startup
+    }
+
+    pub(crate) fn started(mut self, startup: StartUp) -> Self {
+        self.startup = startup;
+        self
+    }
+
+    pub(crate) fn provided_by(mut self, providers: &[ProviderReport]) -> Self {
+        self.providers = providers.to_vec();
+        self
     }
 
     /// Gives input `i` a shape and a buffer of zeros. Needed once for inputs of open shape; the same shape
@@ -295,7 +321,7 @@ impl Session {
     }
 }
 
-fn graph(library: &'static Library, model: Model<'_>, builder: &SessionBuilder) -> Result<Graph> {
+pub(crate) fn graph(library: &'static Library, model: Model<'_>, builder: &SessionBuilder) -> Result<Graph> {
     let environment = library.environment();
     match model {
         Model::Bytes([]) => Err("it is empty".to_owned()),

@@ -47,8 +47,8 @@ pub use pipeline::{Answer, Pipeline};
 pub use raster::{MASK_NODATA, RasterAnswer, RasterProgress};
 pub use times::Times;
 
-pub use farsight_bundle::{Bundle, BundleError, Open};
-pub use farsight_engine::{Canceller, EngineError, Library, Model, Session};
+pub use farsight_bundle::{Bundle, BundleError, Open, Outline};
+pub use farsight_engine::{Cache, Caching, Canceller, EngineError, Library, Model, Session, StartUp};
 pub use farsight_spec::{ElementType, ModelSpec, Target, Task, TensorInfo};
 #[cfg(feature = "rasters")]
 pub use farsight_vision::{BandMatch, MaskSettings, MaskWriter, Raster, RasterError, RasterInfo, TileError};
