@@ -3,6 +3,7 @@
 //! ```text
 //! CACHE_FOLDER/sessions/NAME/session.ort    a session that ONNX Runtime has optimized already
 //!                            key.json       what it was made of and where, size and checksum of its files
+//! CACHE_FOLDER/providers/NAME/…             what OpenVINO or TensorRT compiled and keeps, with its key.json
 //! ```
 //! `NAME` is a hash of what was asked for (model, options, providers). `key.json` repeats that and says on which
 //! device it was made, with which library. What was made elsewhere, or is damaged, is made anew in its place.

@@ -1,6 +1,9 @@
 //! What machine this is.
 
 use std::env::consts::{ARCH, OS};
+use std::path::Path;
+
+use crate::find::entries;
 
 /// The Rust target triple of the machine this runs on: `x86_64-unknown-linux-gnu`.
 pub fn host_triple() -> String {
@@ -97,6 +100,23 @@ fn identity(cpuinfo: &str) -> Option<String> {
         }
     }
     (!found.is_empty()).then(|| found.join(", "))
+}
+
+/// What tells this machine's accelerators and their driver apart, as far as the system shows them.
+pub(crate) fn accelerator_identity() -> String {
+    let first_line = |path: &Path| {
+        let text = std::fs::read(path).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        Some(text.lines().next()?.trim_end_matches('\0').trim().to_owned())
+    };
+    let files = ["/proc/driver/nvidia/version", "/etc/nv_tegra_release", "/proc/device-tree/model"];
+    let mut facts: Vec<String> = files.iter().filter_map(|file| first_line(Path::new(file))).collect();
+    let mut gpus: Vec<_> = entries(Path::new("/proc/driver/nvidia/gpus"))
+        .filter_map(|gpu| first_line(&gpu.join("information")))
+        .collect();
+    gpus.sort();
+    facts.append(&mut gpus);
+    if facts.is_empty() { "none known".to_owned() } else { facts.join(", ") }
 }
 
 #[cfg(test)]

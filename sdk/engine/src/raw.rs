@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use farsight_spec::ElementType;
 use ort::environment::Environment;
+use ort::ep::ExecutionProvider;
 use ort::session::RunOptions;
 use ort::session::builder::SessionBuilder;
 use ort::{AsPointer, sys};
@@ -122,6 +123,8 @@ pub(crate) enum Append {
     Cuda,
     /// TensorRT's own options object.
     TensorRt,
+    /// By a function of its own, which `ort` looks up in the library.
+    Acl,
 }
 
 /// Adds a provider to a session's list.
@@ -164,7 +167,33 @@ pub(crate) fn append_provider(
                 done
             }
         }
+        Append::Acl => append_acl(builder, options),
     }
+}
+
+fn append_acl(builder: &mut SessionBuilder, options: &[(CString, CString)]) -> Said<()> {
+    let mut provider = ort::ep::ACL::default();
+    for (key, value) in options {
+        provider = match (key.to_bytes(), value.to_bytes()) {
+            (b"enable_fast_math", b"1" | b"true") => provider.with_fast_math(true),
+            (b"enable_fast_math", b"0" | b"false") => provider.with_fast_math(false),
+            _ => {
+                return Err(format!("it takes enable_fast_math = \"0\" or \"1\", found {key:?} = {value:?}"));
+            }
+        };
+    }
+    provider.register(builder).map_err(|error| error.to_string())
+}
+
+/// What the system's loader says of a library that ONNX Runtime could not load; `None` if it loads.
+pub(crate) fn why_not_loadable(path: &Path) -> Option<String> {
+    // SAFETY: its constructors run, as they did when ONNX Runtime tried. It lies beside ONNX Runtime's own library.
+    unsafe { libloading::Library::new(path) }.err().map(|error| error_text(&error))
+}
+
+/// libloading's own words say only that it failed; the loader's stand behind it.
+fn error_text(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Gives memory back to the system as soon as it is free.

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -55,6 +55,8 @@ pub struct Session {
     providers: Vec<ProviderReport>,
     threads: usize,
     startup: StartUp,
+    /// Where in the cache that is which it was opened from.
+    prepared: Option<PathBuf>,
 }
 
 impl Session {
@@ -63,18 +65,35 @@ impl Session {
     /// # Errors
     /// The model is unreadable or not supported, a provider is missing, or a tensor is not of numbers.
     pub fn open(library: &'static Library, model: Model<'_>, settings: &Settings) -> Result<Self> {
-        let (builder, providers) = builder(library, settings)?;
-        Self::commit(library, model, &builder, providers, settings.threads)
+        Self::open_as(library, model, settings, &Ok)
     }
 
-    pub(crate) fn commit(
+    /// Opens a model with what `options` adds to the session options. A provider may be there and not start (no
+    /// GPU, say): where a fallback is allowed, it is left out like one that is missing.
+    pub(crate) fn open_as(
         library: &'static Library,
         model: Model<'_>,
-        builder: &SessionBuilder,
-        providers: Vec<ProviderReport>,
-        threads: usize,
+        settings: &Settings,
+        options: &dyn Fn(SessionBuilder) -> Result<SessionBuilder>,
     ) -> Result<Self> {
-        Self::of_graph(graph(library, model, builder)?, model, providers, threads)
+        let mut settings = settings.clone();
+        let mut left_out = Vec::new();
+        loop {
+            let (builder, mut providers) = builder(library, &settings)?;
+            let first = providers.iter().find(|provider| provider.is_used() && !provider.is_cpu()).cloned();
+            match (graph(library, model, &options(builder)?), first) {
+                (Ok(graph), _) => {
+                    left_out.append(&mut providers);
+                    return Self::of_graph(graph, model, left_out, settings.threads);
+                }
+                (Err(EngineError::Model { reason, .. }), Some(first)) if settings.allow_fallback => {
+                    log::warn!("execution provider {} is left out: {reason}", first.name);
+                    settings.providers.retain(|provider| provider.name != first.name);
+                    left_out.push(ProviderReport { missing: Some(reason), ..first });
+                }
+                (Err(error), _) => return Err(error),
+            }
+        }
     }
 
     /// Makes the buffers of a graph; `model` is where it came from.
@@ -91,8 +110,18 @@ impl Session {
         let bindings = Bindings::new(input_names, output_names.into_iter().zip(elements).collect());
         let control = Control::new().map_err(unreadable)?;
         let startup = StartUp::Plain;
-        let mut session =
-            Self { watchdog: None, graph, bindings, control, inputs, outputs, providers, threads, startup };
+        let mut session = Self {
+            watchdog: None,
+            graph,
+            bindings,
+            control,
+            inputs,
+            outputs,
+            providers,
+            threads,
+            startup,
+            prepared: None,
+        };
         session.bind_fixed_shapes()?;
         Ok(session)
     }
@@ -150,8 +179,18 @@ impl Session {
         &self.startup
     }
 
+    /// The folder of what it was opened from, if that was prepared on this device.
+    pub fn prepared(&self) -> Option<&Path> {
+        self.prepared.as_deref()
+    }
+
     pub(crate) fn started(mut self, startup: StartUp) -> Self {
         self.startup = startup;
+        self
+    }
+
+    pub(crate) fn prepared_in(mut self, folder: &Path) -> Self {
+        self.prepared = Some(folder.to_path_buf());
         self
     }
 
@@ -369,7 +408,8 @@ pub(crate) fn builder(
     if !settings.providers.is_empty() && !names_cpu && !settings.allow_fallback {
         builder = set("no fallback to the CPU", builder.with_disable_cpu_fallback())?;
     }
-    let reports = provider::append(&mut builder, library, &settings.providers, settings.allow_fallback)?;
+    let providers = provider::with_own_options(settings);
+    let reports = provider::append(&mut builder, library, &providers, settings.allow_fallback)?;
     Ok((builder, reports))
 }
 

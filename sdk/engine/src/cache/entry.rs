@@ -49,7 +49,7 @@ struct Record {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct FileFacts {
+pub(crate) struct FileFacts {
     bytes: u64,
     crc32: u32,
 }
@@ -132,14 +132,18 @@ impl Entry {
         self.replace(&new, &temporary.path().join("old")).map_err(|error| failed(&self.folder, &error))
     }
 
+    /// What is in a folder now: names, sizes and checksums.
+    pub(crate) fn seen(folder: &Path) -> Result<BTreeMap<String, FileFacts>, String> {
+        let facts = |name: String| Ok((name.clone(), facts_of(&map(&name, &open(folder, &name)?)?)));
+        names(folder).map_err(|error| error.to_string())?.into_iter().map(facts).collect()
+    }
+
     /// Writes `key.json` for the files in `folder` and brings everything to the disk.
-    pub(crate) fn seal(&self, folder: &Path) -> Result<(), String> {
-        let mut files = BTreeMap::new();
-        for name in names(folder).map_err(|error| error.to_string())? {
-            let file = open(folder, &name)?;
-            let facts = facts_of(&map(&name, &file)?);
+    fn seal(&self, folder: &Path) -> Result<(), String> {
+        let files = Self::seen(folder)?;
+        for name in files.keys() {
+            let file = open(folder, name)?;
             readable_by_all(&file).and_then(|()| file.sync_all()).map_err(|e| format!("{name}: {e}"))?;
-            files.insert(name, facts);
         }
         let record = Record { key: self.key.clone(), files };
         let write = || {

@@ -24,8 +24,8 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// A key for this device and library.
-    pub(crate) fn new(library: &Library, asked: &[(&str, String)]) -> Self {
+    /// A key for this device and library, and for what else of the device it depends on.
+    pub(crate) fn new(library: &Library, asked: &[(&str, String)], more: Vec<(String, String)>) -> Self {
         let device = [
             ("format", FORMAT.to_string()),
             ("onnxruntime", library.version().to_owned()),
@@ -33,7 +33,9 @@ impl Key {
             ("cpu", machine::cpu_identity()),
             ("cpu_features", cpu_features().join(" ")),
         ];
-        Self { asked: facts(asked), device: facts(&device) }
+        let mut key = Self { asked: facts(asked), device: facts(&device) };
+        key.device.extend(more);
+        key
     }
 
     /// The name under which it is kept.
