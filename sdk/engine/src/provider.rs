@@ -8,6 +8,7 @@ use ort::session::builder::SessionBuilder;
 
 use crate::cache::key::file_identity;
 use crate::find::{entries, system_folders};
+use crate::library::overhear;
 use crate::raw::{self, Append};
 use crate::{EngineError, Library, Result, Settings};
 
@@ -267,21 +268,30 @@ fn append_one(builder: &mut SessionBuilder, library: &Library, provider: &Provid
             setting: "a provider's option",
             reason: error.to_string(),
         })?;
-    raw::append_provider(builder, way, &options).map_err(|said| unavailable(explain(known, library, said)))
+    let (done, heard) = overhear(|| raw::append_provider(builder, way, &options));
+    done.map_err(|said| unavailable(explain(known, library, &said, &heard)))
 }
 
-/// What ONNX Runtime said, and which library is missing if that is why: it tells that to its log only.
-fn explain(known: &Known, library: &Library, said: String) -> String {
-    let Some(file) = known.library.map(|name| library.path().with_file_name(name)) else { return said };
-    if !file.is_file() {
+/// Why a provider cannot be set up, from what ONNX Runtime said and what it told its log.
+fn explain(known: &Known, library: &Library, said: &str, heard: &str) -> String {
+    let file = known.library.map(|name| library.path().with_file_name(name));
+    if let Some(file) = file.filter(|file| !file.is_file()) {
         return format!("{} is not there; {}", file.display(), known.advice);
     }
-    let Some(loader) = raw::why_not_loadable(&file) else { return said };
-    // "libcublasLt.so.12: cannot open shared object file: No such file or directory"
-    let Some((missing, _)) = loader.split_once(": cannot open shared object file") else { return said };
-    let what = MISSING.iter().find(|(start, _)| missing.starts_with(start));
-    let install = what.map(|(_, what)| format!(": install {what}")).unwrap_or_default();
-    format!("it needs {missing}, which is not on this machine{install}")
+    if let Some(missing) = missing_library(said).or_else(|| missing_library(heard)) {
+        let what = MISSING.iter().find(|(start, _)| missing.starts_with(start));
+        let install = what.map(|(_, what)| format!(": install {what}")).unwrap_or_default();
+        return format!("it needs {missing}, which is not on this machine{install}");
+    }
+    // "/path/file.cc:141 function(arguments) [ERROR] [OpenVINO] Device NPU is not available"
+    let heard = heard.rsplit("[ERROR] ").next().unwrap_or_default().trim();
+    if heard.is_empty() { said.to_owned() } else { format!("{said}: {heard}") }
+}
+
+/// The library that the system's loader did not find.
+fn missing_library(heard: &str) -> Option<&str> {
+    let before = heard.split_once(": cannot open shared object file")?.0;
+    before.rsplit([' ', '\n']).next()
 }
 
 #[cfg(test)]
@@ -344,5 +354,14 @@ mod tests {
         ] {
             assert_eq!(keeping(&other, folder), None);
         }
+    }
+
+    #[test]
+    fn the_missing_library_is_found_in_what_the_loader_says() {
+        let heard = "/onnxruntime/provider_bridge_ort.cc:2251 TryGetProviderInfo_CUDA() [ONNXRuntimeError] : 1 : FAIL : \
+                     Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.12: cannot open \
+                     shared object file: No such file or directory";
+        assert_eq!(missing_library(heard), Some("libcublasLt.so.12"));
+        assert_eq!(missing_library("something else"), None);
     }
 }

@@ -185,17 +185,6 @@ fn append_acl(builder: &mut SessionBuilder, options: &[(CString, CString)]) -> S
     provider.register(builder).map_err(|error| error.to_string())
 }
 
-/// What the system's loader says of a library that ONNX Runtime could not load; `None` if it loads.
-pub(crate) fn why_not_loadable(path: &Path) -> Option<String> {
-    // SAFETY: its constructors run, as they did when ONNX Runtime tried. It lies beside ONNX Runtime's own library.
-    unsafe { libloading::Library::new(path) }.err().map(|error| error_text(&error))
-}
-
-/// libloading's own words say only that it failed; the loader's stand behind it.
-fn error_text(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
-}
-
 /// Gives memory back to the system as soon as it is free.
 pub(crate) fn disable_arena(builder: &mut SessionBuilder) -> Said<()> {
     // SAFETY: the options live and belong to the builder.
@@ -268,6 +257,11 @@ impl Graph {
         let mut graph = Self::from_bytes(env, options, &model)?;
         graph.bytes = Some(model);
         Ok(graph)
+    }
+
+    /// What it lives on, if it was opened by [`Graph::from_mapped`].
+    pub(crate) fn bytes(&self) -> Option<Arc<Mapped>> {
+        self.bytes.clone()
     }
 
     /// Opens a model file, with its external data beside it.

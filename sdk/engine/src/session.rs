@@ -13,6 +13,7 @@ use crate::control::{Control, Watchdog};
 use crate::library::wanted_level;
 use crate::provider::{self, ProviderReport};
 use crate::raw::{self, Bindings, Graph, Port, Tensor};
+use crate::startup;
 use crate::{Canceller, Element, EngineError, Library, Result, Settings, StartUp};
 
 /// A model to open.
@@ -57,6 +58,8 @@ pub struct Session {
     startup: StartUp,
     /// Where in the cache that is which it was opened from.
     prepared: Option<PathBuf>,
+    /// How it was opened, if it lives on a mapped file.
+    mapped: Option<(&'static Library, Settings)>,
 }
 
 impl Session {
@@ -121,6 +124,7 @@ impl Session {
             threads,
             startup,
             prepared: None,
+            mapped: None,
         };
         session.bind_fixed_shapes()?;
         Ok(session)
@@ -186,6 +190,25 @@ impl Session {
 
     pub(crate) fn started(mut self, startup: StartUp) -> Self {
         self.startup = startup;
+        self
+    }
+
+    /// Another session on the same mapped file, which is in memory once; `None` if this one was opened from the
+    /// model, or by a provider.
+    ///
+    /// # Errors
+    /// As for [`Session::open`].
+    pub fn another(&self) -> Result<Option<Self>> {
+        let (Some((library, settings)), Some(folder)) = (&self.mapped, &self.prepared) else {
+            return Ok(None);
+        };
+        let bytes = self.graph.bytes();
+        let open = |bytes| startup::mapped(library, settings, self.providers.clone(), folder, bytes);
+        bytes.map(open).transpose()
+    }
+
+    pub(crate) fn lives_on_a_map(mut self, library: &'static Library, settings: &Settings) -> Self {
+        self.mapped = Some((library, settings.clone()));
         self
     }
 

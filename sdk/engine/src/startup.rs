@@ -11,6 +11,7 @@ use crate::cache::entry::Entry;
 use crate::session::builder;
 use crate::startup::compiled::Compiled;
 use crate::startup::optimized::Optimized;
+pub(crate) use crate::startup::optimized::mapped;
 use crate::{Cache, EngineError, Library, Model, Result, Session, Settings};
 
 /// From what a session was opened.

@@ -91,6 +91,12 @@ impl Pipeline {
         Self::of_session(Session::open(library, model, &settings)?, spec, options)
     }
 
+    /// Another pipeline on the same prepared session; `None` if this one was opened from the model.
+    pub(crate) fn another(&self, options: &Options) -> Result<Option<Self>, Error> {
+        let session = self.session.another()?;
+        session.map(|session| Self::of_session(session, &self.spec, options)).transpose()
+    }
+
     fn of_session(mut session: Session, spec: &ModelSpec, options: &Options) -> Result<Self, Error> {
         settle_open_shapes(&mut session, spec)?;
         let stage = Stage::new(spec, &session, options)?;

@@ -54,7 +54,7 @@ impl Optimized {
     ) -> Result<Session, E> {
         let stale = match self.entry.look() {
             Found::Good(files) => match self.session(files) {
-                Ok(session) => return Ok(session.started(StartUp::Cached)),
+                Ok(session) => return Ok(session),
                 Err(reason) => Some(reason),
             },
             Found::Bad(reason) => Some(reason),
@@ -98,18 +98,26 @@ impl Optimized {
 
     fn session(&self, mut files: Files) -> Result<Session, String> {
         let bytes = files.remove(FILE).ok_or_else(|| format!("{FILE} is missing"))?;
-        self.session_of(Arc::new(bytes)).map_err(|error| error.to_string())
+        let providers = self.providers.clone();
+        mapped(self.library, &self.settings, providers, self.entry.folder(), Arc::new(bytes))
+            .map_err(|error| error.to_string())
     }
+}
 
-    fn session_of(&self, bytes: Arc<Mapped>) -> Result<Session> {
-        let name = self.entry.folder().join(FILE);
-        let graph = mapped_graph(self.library, &self.settings, bytes);
-        let graph =
-            graph.map_err(|reason| EngineError::Model { model: name.display().to_string(), reason })?;
-        let session =
-            Session::of_graph(graph, Model::File(&name), self.providers.clone(), self.settings.threads)?;
-        Ok(session.prepared_in(self.entry.folder()))
-    }
+/// A session on the prepared file of a folder.
+pub(crate) fn mapped(
+    library: &'static Library,
+    settings: &Settings,
+    providers: Vec<ProviderReport>,
+    folder: &Path,
+    bytes: Arc<Mapped>,
+) -> Result<Session> {
+    let name = folder.join(FILE);
+    let graph = mapped_graph(library, settings, bytes);
+    let graph = graph.map_err(|reason| EngineError::Model { model: name.display().to_string(), reason })?;
+    let session = Session::of_graph(graph, Model::File(&name), providers, settings.threads)?;
+    let session = session.started(StartUp::Cached);
+    Ok(session.prepared_in(folder).lives_on_a_map(library, settings))
 }
 
 fn mapped_graph(library: &'static Library, settings: &Settings, bytes: Arc<Mapped>) -> Result<Graph, String> {
