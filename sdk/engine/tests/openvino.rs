@@ -14,7 +14,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use support::{assets, expect_error};
 
 fn main() {
-    let tests: Vec<(&str, fn(Lib) -> Outcome)> = vec![
+    let tests: [(&str, Test); 7] = [
         ("the_library_has_it", the_library_has_it),
         ("first_come_first_served", first_come_first_served),
         ("a_wrong_option_is_told_in_its_own_words", a_wrong_option_is_told_in_its_own_words),
@@ -32,6 +32,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), tests.collect()).exit();
 }
 
+type Test = fn(Lib) -> Outcome;
 type Outcome = Result<(), Failed>;
 type Lib = &'static Library;
 
