@@ -23,6 +23,7 @@ mod segment;
 mod shrink;
 mod tensors;
 mod vit;
+mod warm;
 mod weights;
 
 use libtest_mimic::Arguments;
@@ -45,6 +46,7 @@ fn main() {
         tensors::trials(),
         round_trip::trials(),
         weights::trials(),
+        warm::trials(),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect());
     drop(folder);

@@ -5,6 +5,7 @@ mod cache;
 mod demo;
 mod farsight;
 mod lint;
+mod openvino;
 mod process;
 mod python;
 mod setup;

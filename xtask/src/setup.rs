@@ -6,6 +6,7 @@
 //! benv2/                                        BigEarthNet v2 patches (Sentinel-1 and -2) in an LMDB
 //! venv-HASH/                                    Python with tests/reference/requirements.txt
 //! demo/patches.tif                              the Sentinel-2 patches side by side
+//! openvino/                                     with --openvino: an ONNX Runtime with that execution provider
 //! ```
 //! Everything is pinned by version and hash; when all is there, nothing is asked of the network.
 
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cache::{self, Cache};
 use crate::python::{self, Python};
-use crate::{process, workspace};
+use crate::{openvino, process, workspace};
 
 const ORT_VERSION: &str = "1.32.0";
 
@@ -46,10 +47,11 @@ impl Ready {
 }
 
 pub(crate) fn habit(arguments: &[String]) -> Result<()> {
-    if !arguments.is_empty() {
-        bail!("setup takes no arguments");
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => setup().map(drop),
+        ["--openvino"] => setup().and_then(|_| openvino::setup()).map(drop),
+        _ => bail!("setup takes no argument but --openvino"),
     }
-    setup().map(|_| ())
 }
 
 /// Fetches what is not there yet.
@@ -84,7 +86,7 @@ pub(crate) fn setup() -> Result<Ready> {
 }
 
 /// What `unpack` takes out of the wheel that a file of `xtask/python/wheels` pins; the wheel itself goes.
-fn wheel(
+pub(crate) fn wheel(
     cache: &Cache,
     python: &Python,
     pins: &str,
@@ -139,9 +141,12 @@ mod tests {
 
     #[test]
     fn every_pin_has_a_version_and_hashes() {
-        for (file, version) in
-            [("onnxruntime", ORT_VERSION), ("ukis-csmask", "1.0.0"), ("configilm", "0.7.1")]
-        {
+        for (file, version) in [
+            ("onnxruntime", ORT_VERSION),
+            ("onnxruntime-openvino", "1.24.1"),
+            ("ukis-csmask", "1.0.0"),
+            ("configilm", "0.7.1"),
+        ] {
             let text = read(&workspace().join(format!("xtask/python/wheels/{file}.txt"))).unwrap();
             assert!(text.contains(&format!("{file}=={version} ")), "{file}");
             assert!(text.contains("--hash=sha256:"), "{file}");

@@ -49,6 +49,8 @@ enum Command {
     Eval(commands::eval::Arguments),
     /// Measure how long a bundle takes, against its bare session
     Bench(commands::bench::Arguments),
+    /// Prepare this device's own caches, so that later starts are quick
+    Warm(commands::warm::Arguments),
     /// Show what is inside a model or a bundle
     Inspect(commands::inspect::Arguments),
     /// List the built-in model specs, or show one
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => commands::run::run(arguments, &context),
         Command::Eval(arguments) => commands::eval::run(arguments, &context),
         Command::Bench(arguments) => commands::bench::run(arguments, &context),
+        Command::Warm(arguments) => commands::warm::run(arguments, &context),
         Command::Inspect(arguments) => commands::inspect::run(arguments, &context),
         Command::Models(arguments) => commands::catalogue::models(arguments, &context),
         Command::Targets(arguments) => commands::targets::run(&arguments, &context),

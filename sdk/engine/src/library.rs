@@ -1,5 +1,6 @@
 //! The one ONNX Runtime of this process.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -184,6 +185,22 @@ fn forward(level: LogLevel, place: &str, message: &str) {
         LogLevel::Warning => log::Level::Warn,
         LogLevel::Error | LogLevel::Fatal => log::Level::Error,
     };
+    if level == log::Level::Error {
+        OVERHEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(|heard| message.clone_into(heard)));
+    }
     // The caller is C++: a logger that panics must not unwind into it.
     let _ = catch_unwind(AssertUnwindSafe(|| log::log!(target: "onnxruntime", level, "{message} ({place})")));
+}
+
+thread_local! {
+    /// The last error that ONNX Runtime told this thread, while someone listens.
+    static OVERHEARD: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What `work` gives, and the last error that ONNX Runtime told its log meanwhile: of a provider that cannot be set
+/// up it tells the reason there only. Empty if it told none.
+pub(crate) fn overhear<T>(work: impl FnOnce() -> T) -> (T, String) {
+    OVERHEARD.set(Some(String::new()));
+    let result = work();
+    (result, OVERHEARD.take().unwrap_or_default())
 }
