@@ -14,12 +14,13 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use support::{assets, expect_error};
 
 fn main() {
-    let tests: [(&str, Test); 7] = [
+    let tests: [(&str, Test); 8] = [
         ("the_library_has_it", the_library_has_it),
         ("first_come_first_served", first_come_first_served),
         ("a_wrong_option_is_told_in_its_own_words", a_wrong_option_is_told_in_its_own_words),
         ("a_missing_provider", a_missing_provider),
         ("a_device_that_is_not_there", a_device_that_is_not_there),
+        ("one_that_does_not_start", one_that_does_not_start),
         ("same_answer_as_the_cpu", same_answer_as_the_cpu),
         ("what_it_keeps_is_used_or_not_kept", what_it_keeps_is_used_or_not_kept),
     ];
@@ -140,6 +141,27 @@ fn a_device_that_is_not_there(library: Lib) -> Outcome {
     assert_eq!(report.name, "OpenVINO");
     assert!(report.missing.as_ref().is_some_and(|reason| reason.contains("NPU")), "{report:?}");
     assert!(session.providers()[1].missing.is_none());
+    answer(&mut session)?;
+    Ok(())
+}
+
+/// It takes its options, and fails when the session is made.
+fn one_that_does_not_start(library: Lib) -> Outcome {
+    let options = [("device_type", "CPU"), ("load_config", "{\"CPU\": {\"NUM_STREAMS\": \"many\"}}")];
+    let providers = [provider("OpenVINO", &options), provider("CPU", &[])];
+    let error = expect_error(open(library, &settings(&providers, false)))?;
+    assert!(matches!(&error, EngineError::Model { reason, .. } if !reason.is_empty()), "{error:?}");
+    let mut session = open(library, &settings(&providers, true))?;
+    let missing: Vec<_> =
+        session.providers().iter().map(|r| (r.name.as_str(), r.missing.is_some())).collect();
+    assert_eq!(missing, [("OpenVINO", true), ("CPU", false)]);
+    answer(&mut session)?;
+    // What is prepared then is a session for the CPU, or nothing; never an error.
+    let folder = tempfile::tempdir()?;
+    let make = Cache { caching: Caching::Make, folder: Some(folder.path().to_path_buf()) };
+    let bytes = fs::read(assets().join(MODEL))?;
+    let model = || Ok::<_, EngineError>(&bytes);
+    let mut session = Session::open_prepared(library, SHA, model, &settings(&providers, true), &make)?;
     answer(&mut session)?;
     Ok(())
 }

@@ -203,10 +203,12 @@ mod tests {
         };
         let fails = |_: &Path| Err::<(), _>("no such device".to_owned());
         let rests = |_: &Path| Ok(());
-        let rows: [(&dyn Fn(&Path) -> Result<(), String>, &str); 3] =
-            [(&writes, NOT_TAKEN), (&fails, "no such device"), (&rests, "the provider kept nothing")];
-        for (session, expected) in rows {
-            match open_with(&entry, Caching::Make, session) {
+        for (opened, expected) in [
+            (open_with(&entry, Caching::Make, writes), NOT_TAKEN),
+            (open_with(&entry, Caching::Make, fails), "no such device"),
+            (open_with(&entry, Caching::Make, rests), "the provider kept nothing"),
+        ] {
+            match opened {
                 Opened::Made { session: Err(reason), stale: None } => assert_eq!(reason, expected),
                 _ => panic!("{expected} was expected"),
             }
