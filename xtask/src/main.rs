@@ -2,8 +2,10 @@
 
 mod bench;
 mod cache;
+mod cross;
 mod demo;
 mod farsight;
+mod glibc;
 mod lint;
 mod process;
 mod python;
@@ -21,7 +23,7 @@ struct Habit {
     run: fn(&[String]) -> Result<()>,
 }
 
-const HABITS: [Habit; 5] = [
+const HABITS: [Habit; 7] = [
     Habit { name: "setup", what: "fetches what the others need, once, into the cache", run: setup::habit },
     Habit {
         name: "demo",
@@ -30,6 +32,8 @@ const HABITS: [Habit; 5] = [
     },
     Habit { name: "test", what: "runs every test; what follows goes to cargo test", run: test::habit },
     Habit { name: "lint", what: "checks format, clippy, documentation and licences", run: lint::habit },
+    Habit { name: "cross", what: "builds for 64-bit ARM and runs that here, under qemu", run: cross::habit },
+    Habit { name: "glibc", what: "checks that a file starts on a target's glibc", run: glibc::habit },
     Habit { name: "bench", what: "measures what farsight adds to the bare session", run: bench::habit },
 ];
 
