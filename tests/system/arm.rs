@@ -37,7 +37,10 @@ fn doctor() {
     let features = found["machine"]["cpu_features"].as_array().unwrap();
     assert!(features.contains(&"dotprod".into()), "a Cortex-A76 has it: {features:?}");
     assert!(found["onnxruntime"]["path"].as_str().unwrap().contains("aarch64"), "{found:#}");
-    assert_eq!((&found["self_test"]["passed"], &found["problems"]), (&true.into(), &Value::Array(Vec::new())));
+    assert_eq!(
+        (&found["self_test"]["passed"], &found["problems"]),
+        (&true.into(), &Value::Array(Vec::new()))
+    );
 }
 
 fn boxes() {
@@ -81,7 +84,8 @@ fn int8() {
     let Compiled { bundle, report } = compile(&models::two_convolutions(), &options);
     assert_eq!(report["precision"], "int8");
     let [host, arm] = tensor_on_both(&bundle, &inputs.join("0.npy"));
-    let steps = host.iter().zip(&arm).filter(|(host, arm)| f64::from((*host - *arm).abs()) > TOLERANCE).count();
+    let steps =
+        host.iter().zip(&arm).filter(|(host, arm)| f64::from((*host - *arm).abs()) > TOLERANCE).count();
     assert!(greatest_difference(&host, &arm) < TOLERANCE, "{steps} of {} differ", host.len());
 }
 
@@ -120,8 +124,7 @@ fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             let own = |key: &str| matches!(key, "ms" | "file");
-            a.len() == b.len()
-                && a.iter().all(|(key, a)| own(key) || b.get(key).is_some_and(|b| same(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| own(key) || b.get(key).is_some_and(|b| same(a, b)))
         }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Value::Number(a), Value::Number(b)) => {

@@ -6,7 +6,7 @@ mod debian;
 mod rust;
 mod tools;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use farsight_spec::Target;
@@ -14,7 +14,7 @@ use farsight_spec::Target;
 use crate::farsight::target_folder;
 use crate::test::cargo;
 use crate::{glibc, process, setup};
-use tools::Tools;
+pub(crate) use tools::Builder;
 
 const USAGE: &str = "call it as: cargo xtask cross aarch64 [--if-possible]";
 
@@ -27,8 +27,8 @@ pub(crate) fn habit(arguments: &[String]) -> Result<()> {
         _ => bail!(USAGE),
     };
     let target = Target::find("aarch64-linux")?;
-    match Tools::fetch(&target) {
-        Ok(tools) => cross(&tools, &target),
+    match Builder::fetch(&target).and_then(|builder| Ok((builder, tools::emulator()?))) {
+        Ok((builder, emulator)) => cross(&builder, &emulator, &target),
         Err(error) if if_possible => {
             eprintln!("cross aarch64: skipped, because its tools cannot be had here: {error:#}");
             Ok(())
@@ -37,13 +37,15 @@ pub(crate) fn habit(arguments: &[String]) -> Result<()> {
     }
 }
 
-fn cross(tools: &Tools, target: &Target) -> Result<()> {
+fn cross(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> {
     let built = target_folder()?.join(&target.triple).join("debug");
     let packages = ["farsight-example-detect", "farsight-cli"];
-    process::run(tools.cargo("zigbuild", target).args(packages.iter().flat_map(|name| ["--package", name])))?;
+    process::run(
+        builder.cargo("zigbuild", target).args(packages.iter().flat_map(|name| ["--package", name])),
+    )?;
     let farsight = built.join("farsight");
-    run_parts(tools, target)?;
-    compare(tools, &farsight)?;
+    run_parts(builder, emulator, target)?;
+    compare(emulator, &farsight)?;
     for file in [farsight, built.join("libfarsight_example_detect.so")] {
         glibc::check(&file, target)?;
     }
@@ -51,18 +53,20 @@ fn cross(tools: &Tools, target: &Target) -> Result<()> {
 }
 
 /// The parts of the device library that have code of their own for this CPU, or read what another machine wrote.
-fn run_parts(tools: &Tools, target: &Target) -> Result<()> {
-    let mut test = tools.cargo("test", target);
+fn run_parts(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> {
+    let mut test = builder.cargo("test", target);
+    let runner = format!("CARGO_TARGET_{}_RUNNER", target.triple.to_uppercase().replace('-', "_"));
+    test.env(runner, emulator);
     test.args(["--lib", "--package", "farsight-vision", "--package", "farsight-bundle"]);
     process::run(&mut test)
 }
 
 /// Bundles compiled here, run here and there.
-fn compare(tools: &Tools, farsight: &PathBuf) -> Result<()> {
+fn compare(emulator: &Path, farsight: &Path) -> Result<()> {
     let ready = setup::setup()?;
     let mut test = cargo();
     test.args(["test", "--package", "farsight-tests", "--", "arm::"]);
     ready.announce(&mut test);
-    test.env("FARSIGHT_ARM_EMULATOR", &tools.emulator).env("FARSIGHT_ARM", farsight);
+    test.env("FARSIGHT_ARM_EMULATOR", emulator).env("FARSIGHT_ARM", farsight);
     process::run(&mut test)
 }

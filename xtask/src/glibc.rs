@@ -86,7 +86,8 @@ fn needs(file: &[u8]) -> object::read::Result<Vec<Need>> {
     for library in libraries {
         for version in library?.1 {
             let version = version?;
-            let marked = |index| marks.version_index(endian, index).index() == version.vna_other(endian).index();
+            let marked =
+                |index| marks.version_index(endian, index).index() == version.vna_other(endian).index();
             let symbol = symbols.enumerate().find(|(index, _)| marked(*index));
             let symbol = symbol.map_or(Ok(&b""[..]), |(_, symbol)| symbol.name(endian, symbols.strings()))?;
             needs.push(Need { symbol: text(symbol), version: text(version.name(endian, strings)?) });
@@ -125,7 +126,8 @@ mod tests {
         let needs = needs(&fs::read(own()).unwrap()).unwrap();
         let newest = newest(&needs, "2.0").unwrap_err();
         assert!(!newest.symbol.is_empty() && newest.version.starts_with("GLIBC_2."), "{newest:?}");
-        for part in [&own().display().to_string(), &newest.symbol, &newest.version, "aarch64-linux", "glibc 2.0"]
+        for part in
+            [&own().display().to_string(), &newest.symbol, &newest.version, "aarch64-linux", "glibc 2.0"]
         {
             assert!(message.contains(part), "no {part} in {message}");
         }

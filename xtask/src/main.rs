@@ -10,6 +10,7 @@ mod lint;
 mod process;
 mod python;
 mod setup;
+mod sizes;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ struct Habit {
     run: fn(&[String]) -> Result<()>,
 }
 
-const HABITS: [Habit; 7] = [
+const HABITS: [Habit; 8] = [
     Habit { name: "setup", what: "fetches what the others need, once, into the cache", run: setup::habit },
     Habit {
         name: "demo",
@@ -34,6 +35,7 @@ const HABITS: [Habit; 7] = [
     Habit { name: "lint", what: "checks format, clippy, documentation and licences", run: lint::habit },
     Habit { name: "cross", what: "builds for 64-bit ARM and runs that here, under qemu", run: cross::habit },
     Habit { name: "glibc", what: "checks that a file starts on a target's glibc", run: glibc::habit },
+    Habit { name: "sizes", what: "measures the device library and its features", run: sizes::habit },
     Habit { name: "bench", what: "measures what farsight adds to the bare session", run: bench::habit },
 ];
 

@@ -38,10 +38,8 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 /// Runs it to its end in silence and returns its standard output; the last line of what it complained of comes with
 /// the error.
 pub(crate) fn silently(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{} did not start", name(command)))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("{} did not start", name(command)))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
         let last = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it does not say why");

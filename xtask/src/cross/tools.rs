@@ -36,33 +36,37 @@ export FARSIGHT_CACHE="$here/.."
 exec "$here/usr/bin/qemu-aarch64-static" -cpu cortex-a76 -L "$here/usr/aarch64-linux-gnu" "$@"
 "#;
 
-pub(crate) struct Tools {
+/// What builds for another CPU or an older glibc.
+pub(crate) struct Builder {
     rust: Rust,
     zig: PathBuf,
     zigbuild: PathBuf,
-    cache: PathBuf,
-    /// Runs a program for ARM here.
-    pub(crate) emulator: PathBuf,
+    /// Where Zig keeps what it made.
+    work: PathBuf,
 }
 
-impl Tools {
+impl Builder {
     /// Fetches what is not there yet.
-    pub(crate) fn fetch(target: &Target) -> Result<Tools> {
+    pub(crate) fn fetch(target: &Target) -> Result<Builder> {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-            bail!("the tools are pinned for Linux on x86_64; on 64-bit ARM, `cargo xtask test` runs everything");
+            bail!(
+                "the tools are pinned for Linux on x86_64; on 64-bit ARM, `cargo xtask test` runs everything"
+            );
         }
         let cache = Cache::open()?;
         let python = Python::find()?;
         let rust = Rust::find(&cache, &target.triple)?;
         let zig = program(&cache, &python, "ziglang.txt", "cross/zig", "ziglang/", "zig")?;
         let scripts = "cargo_zigbuild-0.24.0.data/scripts/";
-        let zigbuild =
-            program(&cache, &python, "cargo-zigbuild.txt", "cross/cargo-zigbuild", scripts, "cargo-zigbuild")?;
-        let emulator = cache.thing("cross/aarch64/emulator", &format!("{PACKAGES:?}{RUN}{}", cpuinfo()), |folder| {
-            emulator(&cache, folder)
-        })?;
-        setup::onnxruntime("aarch64", &cache, &python, &format!("cross/aarch64/onnxruntime/{}", setup::ORT_VERSION))?;
-        Ok(Tools { rust, zig, zigbuild, cache: cache::folder()?, emulator: emulator.join("run") })
+        let zigbuild = program(
+            &cache,
+            &python,
+            "cargo-zigbuild.txt",
+            "cross/cargo-zigbuild",
+            scripts,
+            "cargo-zigbuild",
+        )?;
+        Ok(Builder { rust, zig, zigbuild, work: cache::folder()?.join("cross/work") })
     }
 
     /// Cargo with this verb (`zigbuild` or `test`) for the target: what it links starts with the glibc that the
@@ -72,17 +76,23 @@ impl Tools {
         cargo.current_dir(workspace()).arg(verb);
         let glibc = target.glibc.iter().map(|version| format!(".{version}")).collect::<String>();
         cargo.args(["--target", &format!("{}{glibc}", target.triple)]);
-        cargo.env(format!("CARGO_TARGET_{}_RUNNER", target.triple.to_uppercase().replace('-', "_")), &self.emulator);
         cargo.env("CARGO_ZIGBUILD_ZIG_PATH", &self.zig);
-        cargo.env("CARGO_ZIGBUILD_CACHE_DIR", self.cache.join("cross/work/cargo-zigbuild"));
-        cargo.env("ZIG_GLOBAL_CACHE_DIR", self.cache.join("cross/work/zig"));
+        cargo.env("CARGO_ZIGBUILD_CACHE_DIR", self.work.join("cargo-zigbuild"));
+        cargo.env("ZIG_GLOBAL_CACHE_DIR", self.work.join("zig"));
         self.rust.announce(&mut cargo);
         cargo
     }
 }
 
 /// A program out of its wheel, with all that lies below `prefix` in it.
-fn program(cache: &Cache, python: &Python, pins: &str, name: &str, prefix: &str, program: &str) -> Result<PathBuf> {
+fn program(
+    cache: &Cache,
+    python: &Python,
+    pins: &str,
+    name: &str,
+    prefix: &str,
+    program: &str,
+) -> Result<PathBuf> {
     let folder = setup::wheel(cache, python, pins, name, |wheel, folder| {
         python.unpack(wheel, folder, prefix, &["*"])?;
         make_executable(&folder.join(program))
@@ -90,7 +100,18 @@ fn program(cache: &Cache, python: &Python, pins: &str, name: &str, prefix: &str,
     Ok(folder.join(program))
 }
 
-fn emulator(cache: &Cache, folder: &Path) -> Result<()> {
+/// Fetches what runs programs for 64-bit ARM, and ONNX Runtime for them; the first is a program that takes their name
+/// and arguments.
+pub(crate) fn emulator() -> Result<PathBuf> {
+    let cache = Cache::open()?;
+    let onnxruntime = format!("cross/aarch64/onnxruntime/{}", setup::ORT_VERSION);
+    setup::onnxruntime("aarch64", &cache, &Python::find()?, &onnxruntime)?;
+    let pin = format!("{PACKAGES:?}{RUN}{}", cpuinfo());
+    let folder = cache.thing("cross/aarch64/emulator", &pin, |folder| fill_emulator(&cache, folder))?;
+    Ok(folder.join("run"))
+}
+
+fn fill_emulator(cache: &Cache, folder: &Path) -> Result<()> {
     let apt = cache.empty(".apt")?;
     Debian::open(&apt, "amd64")?.unpack(&PACKAGES, folder)?;
     cache::remove(&apt)?;
