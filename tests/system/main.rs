@@ -4,6 +4,7 @@
 //! A test that misses something from outside (library, Python, models) shows as ignored, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+mod arm;
 mod bundles;
 mod calls;
 mod classify;
@@ -47,6 +48,7 @@ fn main() {
         round_trip::trials(),
         weights::trials(),
         warm::trials(),
+        arm::trials(),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect());
     drop(folder);
