@@ -46,6 +46,9 @@ impl Program {
         if cfg!(feature = "test-panic") {
             command.arg("-DFARSIGHT_TEST_PANIC");
         }
+        if cfg!(feature = "rasters") {
+            command.arg("-DFARSIGHT_TEST_RASTERS");
+        }
         command.args(self.flags).args(WARNINGS).arg("-I").arg(here.join("include"));
         command.arg(here.join("tests/border").join(self.source)).arg("-o").arg(&built);
         match link {
