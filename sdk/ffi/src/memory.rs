@@ -323,6 +323,7 @@ impl<'a> Read<'a, Raster> {
 }
 
 /// Memory of the caller that is written to.
+#[cfg_attr(not(feature = "rasters"), allow(dead_code))]
 pub(crate) struct Room<'a>(*mut u8, usize, PhantomData<&'a mut [u8]>);
 
 impl Room<'_> {
@@ -399,7 +400,8 @@ mod tests {
 
     #[test]
     fn structs_of_older_and_newer_callers_are_read() {
-        let rows: [(&str, &[usize], Result<[usize; 2], Status>); 8] = [
+        type Expected = Result<[usize; 2], Status>;
+        let rows: [(&str, &[usize], Expected); 8] = [
             ("of the same age", &[3 * WORD, 7, 8], Ok([7, 8])),
             ("older", &[2 * WORD, 7, 8], Ok([7, 0])),
             ("newer, nothing new set", &[5 * WORD, 7, 8, 0, 0], Ok([7, 8])),
