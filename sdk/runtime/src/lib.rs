@@ -53,7 +53,10 @@ pub use farsight_bundle::{Bundle, BundleError, Open, Outline};
 pub use farsight_engine::{Cache, Caching, Canceller, EngineError, Library, Model, Session, StartUp};
 pub use farsight_spec::{ElementType, ModelSpec, Target, Task, TensorInfo};
 #[cfg(feature = "rasters")]
-pub use farsight_vision::{BandMatch, MaskSettings, MaskWriter, Raster, RasterError, RasterInfo, TileError};
+pub use farsight_vision::{
+    BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, Raster, RasterError,
+    RasterInfo, RasterSource, Strides, TileError,
+};
 pub use farsight_vision::{
     ClassScore, DecodeError, Detection, Frame, FrameError, Geometry, PixelFormat, PreprocessError, Yuv,
     YuvMatrix, YuvRange,
