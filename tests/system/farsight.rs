@@ -1,6 +1,6 @@
 //! The `farsight` command itself: built once, called as a user would, its memory measured.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -38,6 +38,21 @@ pub(crate) fn call_json(arguments: &[&dyn AsRef<OsStr>]) -> Answer {
     let mut command = command(arguments);
     command.arg("--json");
     wait(command)
+}
+
+/// The same on 64-bit ARM, under the emulator.
+pub(crate) fn arm_document(arguments: &[&dyn AsRef<OsStr>]) -> Value {
+    let [emulator, program] = arm().expect("a test says that it needs it");
+    let mut command = Command::new(emulator);
+    command.arg(program).args(arguments).arg("--json").stdin(Stdio::null());
+    let answer = wait(command);
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    answer.document()
+}
+
+/// What runs programs for 64-bit ARM here, and the command built for that.
+pub(crate) fn arm() -> Option<[OsString; 2]> {
+    Some([std::env::var_os("FARSIGHT_ARM_EMULATOR")?, std::env::var_os("FARSIGHT_ARM")?])
 }
 
 /// The command, not yet started. Nothing of what it writes shows.

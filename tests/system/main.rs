@@ -4,6 +4,7 @@
 //! A test that misses something from outside (library, Python, models) shows as ignored, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+mod arm;
 mod bundles;
 mod calls;
 mod classify;
@@ -45,6 +46,7 @@ fn main() {
         tensors::trials(),
         round_trip::trials(),
         weights::trials(),
+        arm::trials(),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect());
     drop(folder);

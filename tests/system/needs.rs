@@ -22,6 +22,8 @@ pub(crate) enum Need {
     Patches,
     /// A Python with the packages of tests/reference/requirements.txt.
     Python,
+    /// The command for 64-bit ARM and what runs it here.
+    Arm,
     /// A small disk of one's own, without being root.
     Mount,
 }
@@ -47,6 +49,9 @@ impl Need {
             Self::Assets => lacks(assets().join("detect"), "set FARSIGHT_ASSETS"),
             Self::Clouds => lacks(csmask("model_6b_l2a.onnx"), "cargo xtask setup, or set FARSIGHT_CACHE"),
             Self::Patches => lacks(patches(), "cargo xtask setup, or set FARSIGHT_CACHE"),
+            Self::Arm => farsight::arm().is_none().then(|| {
+                "no command for ARM (cargo xtask cross aarch64 sets FARSIGHT_ARM and FARSIGHT_ARM_EMULATOR)".to_owned()
+            }),
             Self::Mount => (!can_mount()).then(|| "unshare and mount are not allowed here".to_owned()),
             Self::Python => (!has_python()).then(|| {
                 "no Python with the packages of tests/reference/requirements.txt (set FARSIGHT_PYTHON)"

@@ -2,12 +2,15 @@
 
 mod bench;
 mod cache;
+mod cross;
 mod demo;
 mod farsight;
+mod glibc;
 mod lint;
 mod process;
 mod python;
 mod setup;
+mod sizes;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +24,7 @@ struct Habit {
     run: fn(&[String]) -> Result<()>,
 }
 
-const HABITS: [Habit; 5] = [
+const HABITS: [Habit; 8] = [
     Habit { name: "setup", what: "fetches what the others need, once, into the cache", run: setup::habit },
     Habit {
         name: "demo",
@@ -30,6 +33,9 @@ const HABITS: [Habit; 5] = [
     },
     Habit { name: "test", what: "runs every test; what follows goes to cargo test", run: test::habit },
     Habit { name: "lint", what: "checks format, clippy, documentation and licences", run: lint::habit },
+    Habit { name: "cross", what: "builds for 64-bit ARM and runs that here, under qemu", run: cross::habit },
+    Habit { name: "glibc", what: "checks that a file starts on a target's glibc", run: glibc::habit },
+    Habit { name: "sizes", what: "measures the device library and its features", run: sizes::habit },
     Habit { name: "bench", what: "measures what farsight adds to the bare session", run: bench::habit },
 ];
 

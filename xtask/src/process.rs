@@ -35,6 +35,19 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(text)
 }
 
+/// Runs it to its end in silence and returns its standard output; the last line of what it complained of comes with
+/// the error.
+pub(crate) fn silently(command: &mut Command) -> Result<String> {
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("{} did not start", name(command)))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let last = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it does not say why");
+        bail!("{} failed ({}): {}", name(command), output.status, last.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 fn show(command: &Command) {
     let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
     eprintln!("$ {} {}", name(command), arguments.join(" "));

@@ -55,12 +55,15 @@ impl Python {
 
     /// Fetches the one wheel that `pins` (a requirements file with hashes) names into `folder`. It is
     /// always the one for Python 3.11, which all the pinned ones have, so that a pinned hash does not
-    /// depend on this Python: we only unpack it.
-    pub(crate) fn fetch_wheel(&self, pins: &Path, folder: &Path) -> Result<PathBuf> {
-        let platform = format!("manylinux_2_28_{}", std::env::consts::ARCH);
+    /// depend on this Python: we only unpack it. `arch` is the CPU it is for, in Rust's words.
+    pub(crate) fn fetch_wheel(&self, pins: &Path, arch: &str, folder: &Path) -> Result<PathBuf> {
         let mut pip = self.pip("download")?;
-        pip.args(["--no-deps", "--python-version", "3.11", "--platform", &platform, "--dest"]).arg(folder);
-        pip.arg("--requirement").arg(pins);
+        pip.args(["--no-deps", "--python-version", "3.11"]);
+        // The older names, because pip does not derive them from the newer one.
+        for platform in ["manylinux_2_28", "manylinux2014"] {
+            pip.args(["--platform", &format!("{platform}_{arch}")]);
+        }
+        pip.arg("--dest").arg(folder).arg("--requirement").arg(pins);
         process::quietly(&mut pip).with_context(|| cannot_fetch(pins))?;
         let entry = folder.read_dir()?.next().context("pip downloaded nothing")?;
         Ok(entry?.path())

@@ -19,7 +19,7 @@ use crate::cache::{self, Cache};
 use crate::python::{self, Python};
 use crate::{process, workspace};
 
-const ORT_VERSION: &str = "1.32.0";
+pub(crate) const ORT_VERSION: &str = "1.32.0";
 
 /// Where the things lie.
 pub(crate) struct Ready {
@@ -62,9 +62,7 @@ pub(crate) fn setup() -> Result<Ready> {
     let python = Python::find()?;
 
     let onnxruntime =
-        wheel(&cache, &python, "onnxruntime.txt", &format!("onnxruntime/{ORT_VERSION}"), |wheel, folder| {
-            python.unpack(wheel, folder, "onnxruntime/capi/", &["libonnxruntime.so.[0-9]*"])
-        })?;
+        onnxruntime(std::env::consts::ARCH, &cache, &python, &format!("onnxruntime/{ORT_VERSION}"))?;
     let csmask = wheel(&cache, &python, "ukis-csmask.txt", "csmask", |wheel, folder| {
         python.unpack(wheel, folder, "ukis_csmask/", &["*.py", "*.onnx", "*.json"])
     })?;
@@ -76,15 +74,35 @@ pub(crate) fn setup() -> Result<Ready> {
 
     Ok(Ready {
         cache: cache::folder()?,
-        onnxruntime: onnxruntime.join(format!("libonnxruntime.so.{ORT_VERSION}")),
+        onnxruntime,
         csmask,
         patches: demo.join("patches.tif"),
         python: interpreter,
     })
 }
 
-/// What `unpack` takes out of the wheel that a file of `xtask/python/wheels` pins; the wheel itself goes.
-fn wheel(
+/// ONNX Runtime's shared library for the CPU `arch`, in the folder `name` of the cache.
+pub(crate) fn onnxruntime(arch: &str, cache: &Cache, python: &Python, name: &str) -> Result<PathBuf> {
+    let folder = wheel_for(arch, cache, python, "onnxruntime.txt", name, |wheel, folder| {
+        python.unpack(wheel, folder, "onnxruntime/capi/", &["libonnxruntime.so.[0-9]*"])
+    })?;
+    Ok(folder.join(format!("libonnxruntime.so.{ORT_VERSION}")))
+}
+
+/// What `unpack` takes out of this machine's wheel that a file of `xtask/python/wheels` pins.
+pub(crate) fn wheel(
+    cache: &Cache,
+    python: &Python,
+    pins: &str,
+    name: &str,
+    unpack: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<PathBuf> {
+    wheel_for(std::env::consts::ARCH, cache, python, pins, name, unpack)
+}
+
+/// What `unpack` takes out of the wheel for the CPU `arch`; the wheel itself goes.
+fn wheel_for(
+    arch: &str,
     cache: &Cache,
     python: &Python,
     pins: &str,
@@ -92,10 +110,10 @@ fn wheel(
     unpack: impl FnOnce(&Path, &Path) -> Result<()>,
 ) -> Result<PathBuf> {
     let pins = workspace().join("xtask/python/wheels").join(pins);
-    let pin = format!("{}{}", std::env::consts::ARCH, read(&pins)?);
+    let pin = format!("{arch}{}", read(&pins)?);
     cache.thing(name, &pin, |folder| {
         let download = cache.empty(".download")?;
-        let wheel = python.fetch_wheel(&pins, &download)?;
+        let wheel = python.fetch_wheel(&pins, arch, &download)?;
         unpack(&wheel, folder)?;
         cache::remove(&download)
     })
