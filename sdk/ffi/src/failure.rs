@@ -4,7 +4,7 @@ use farsight::{BundleError, EngineError, Error, FrameError};
 
 use crate::Status;
 
-pub(crate) type Result<T> = std::result::Result<T, Failure>;
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Why a call failed.
 #[derive(Debug)]
