@@ -16,6 +16,8 @@ use crate::test::cargo;
 use crate::{glibc, process, setup};
 pub(crate) use tools::Builder;
 
+/// The cargo profile that compiles fastest.
+const PROFILE: [&str; 2] = ["--profile", "cross"];
 const USAGE: &str = "call it as: cargo xtask cross aarch64 [--if-possible]";
 
 /// `cargo xtask cross aarch64`; with `--if-possible` it is no failure that the tools cannot be had.
@@ -27,8 +29,8 @@ pub(crate) fn habit(arguments: &[String]) -> Result<()> {
         _ => bail!(USAGE),
     };
     let target = Target::find("aarch64-linux")?;
-    match Builder::fetch(&target).and_then(|builder| Ok((builder, tools::emulator()?))) {
-        Ok((builder, emulator)) => cross(&builder, &emulator, &target),
+    match tools::emulator().and_then(|emulator| Ok((emulator, Builder::fetch(&target)?))) {
+        Ok((emulator, builder)) => cross(&builder, &emulator, &target),
         Err(error) if if_possible => {
             eprintln!("cross aarch64: skipped, because its tools cannot be had here: {error:#}");
             Ok(())
@@ -38,16 +40,17 @@ pub(crate) fn habit(arguments: &[String]) -> Result<()> {
 }
 
 fn cross(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> {
-    let built = target_folder()?.join(&target.triple).join("debug");
-    let packages = ["farsight-example-detect", "farsight-cli"];
-    process::run(
-        builder.cargo("zigbuild", target).args(packages.iter().flat_map(|name| ["--package", name])),
-    )?;
-    let farsight = built.join("farsight");
+    process::run(builder.cargo("zigbuild", target).args(PROFILE).args([
+        "--package",
+        "farsight-example-detect",
+        "--package",
+        "farsight-cli",
+    ]))?;
+    let built = target_folder()?.join(&target.triple).join("cross");
     run_parts(builder, emulator, target)?;
-    compare(emulator, &farsight)?;
-    for file in [farsight, built.join("libfarsight_example_detect.so")] {
-        glibc::check(&file, target)?;
+    compare(emulator, &built.join("farsight"))?;
+    for file in ["farsight", "libfarsight_example_detect.so"] {
+        glibc::check(&built.join(file), target)?;
     }
     Ok(())
 }
@@ -56,16 +59,17 @@ fn cross(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> {
 fn run_parts(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> {
     let mut test = builder.cargo("test", target);
     let runner = format!("CARGO_TARGET_{}_RUNNER", target.triple.to_uppercase().replace('-', "_"));
-    test.env(runner, emulator);
+    test.args(PROFILE).env(runner, emulator);
     test.args(["--lib", "--package", "farsight-vision", "--package", "farsight-bundle"]);
+    test.args(["--features", "farsight-vision/pictures,farsight-vision/rasters"]);
     process::run(&mut test)
 }
 
-/// Bundles compiled here, run here and there.
+/// Bundles compiled here, run here and there. Built as `cargo xtask test` builds, so that nothing is built twice.
 fn compare(emulator: &Path, farsight: &Path) -> Result<()> {
     let ready = setup::setup()?;
     let mut test = cargo();
-    test.args(["test", "--package", "farsight-tests", "--", "arm::"]);
+    test.args(["test", "--workspace", "--all-features", "--test", "system", "--", "arm::"]);
     ready.announce(&mut test);
     test.env("FARSIGHT_ARM_EMULATOR", emulator).env("FARSIGHT_ARM", farsight);
     process::run(&mut test)

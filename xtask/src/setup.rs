@@ -157,9 +157,13 @@ mod tests {
 
     #[test]
     fn every_pin_has_a_version_and_hashes() {
-        for (file, version) in
-            [("onnxruntime", ORT_VERSION), ("ukis-csmask", "1.0.0"), ("configilm", "0.7.1")]
-        {
+        for (file, version) in [
+            ("onnxruntime", ORT_VERSION),
+            ("ukis-csmask", "1.0.0"),
+            ("configilm", "0.7.1"),
+            ("ziglang", "0.17.1"),
+            ("cargo-zigbuild", "0.24.0"),
+        ] {
             let text = read(&workspace().join(format!("xtask/python/wheels/{file}.txt"))).unwrap();
             assert!(text.contains(&format!("{file}=={version} ")), "{file}");
             assert!(text.contains("--hash=sha256:"), "{file}");

@@ -49,9 +49,10 @@ impl Debian {
         apt.arg(format!("-oDir::State::Lists={folder}/lists"));
         apt.arg(format!("-oDir::Cache={folder}"));
         apt.arg(format!("-oDir::Cache::Archives={folder}/archives"));
-        apt.arg(format!("-oAPT::Architecture={0}", self.arch));
-        apt.arg(format!("-oAPT::Architectures={0}", self.arch));
+        apt.arg(format!("-oAPT::Architecture={}", self.arch));
+        apt.arg(format!("-oAPT::Architectures={}", self.arch));
         // Its lock is the machine's, and its own user may not write into our folder.
+        apt.args(["-oAcquire::http::Timeout=20", "-oAcquire::https::Timeout=20"]);
         apt.args(["-oDebug::NoLocking=1", "-oAPT::Sandbox::User=root", "-oAcquire::Languages=none"]);
         apt
     }

@@ -104,10 +104,10 @@ fn program(
 /// and arguments.
 pub(crate) fn emulator() -> Result<PathBuf> {
     let cache = Cache::open()?;
-    let onnxruntime = format!("cross/aarch64/onnxruntime/{}", setup::ORT_VERSION);
-    setup::onnxruntime("aarch64", &cache, &Python::find()?, &onnxruntime)?;
     let pin = format!("{PACKAGES:?}{RUN}{}", cpuinfo());
     let folder = cache.thing("cross/aarch64/emulator", &pin, |folder| fill_emulator(&cache, folder))?;
+    let onnxruntime = format!("cross/aarch64/onnxruntime/{}", setup::ORT_VERSION);
+    setup::onnxruntime("aarch64", &cache, &Python::find()?, &onnxruntime)?;
     Ok(folder.join("run"))
 }
 
