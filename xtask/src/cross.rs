@@ -16,6 +16,8 @@ use crate::test::cargo;
 use crate::{glibc, process, setup};
 pub(crate) use tools::Builder;
 
+/// Tests that take minutes under qemu and have nothing to do with the CPU: the SIMD that they compare is x86's.
+const SLOW: [&str; 2] = ["portable_and_simd_agree", "over_the_last_tensor_is_as_afresh"];
 /// The cargo profile that compiles fastest.
 const PROFILE: [&str; 2] = ["--profile", "cross"];
 const USAGE: &str = "call it as: cargo xtask cross aarch64 [--if-possible]";
@@ -61,7 +63,8 @@ fn run_parts(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> 
     let runner = format!("CARGO_TARGET_{}_RUNNER", target.triple.to_uppercase().replace('-', "_"));
     test.args(PROFILE).env(runner, emulator);
     test.args(["--lib", "--package", "farsight-vision", "--package", "farsight-bundle"]);
-    test.args(["--features", "farsight-vision/pictures,farsight-vision/rasters"]);
+    test.args(["--features", "farsight-vision/pictures,farsight-vision/rasters", "--"]);
+    test.args(SLOW.iter().flat_map(|name| ["--skip", name]));
     process::run(&mut test)
 }
 
