@@ -11,6 +11,7 @@ mod classify;
 mod contract;
 mod detect;
 mod farsight;
+mod firmware;
 mod models;
 mod needs;
 mod parity_cattle;
@@ -46,6 +47,7 @@ fn main() {
         tensors::trials(),
         round_trip::trials(),
         weights::trials(),
+        firmware::trials(),
         arm::trials(),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect());

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cache;
+mod cmake;
 mod cross;
 mod demo;
 mod dist;

@@ -38,6 +38,11 @@ impl Call {
         Ok(Call { target, features, profile, into })
     }
 
+    /// The library without features for a target.
+    pub(crate) fn of(target: &Target, profile: &str) -> Call {
+        Call { target: target.clone(), features: None, profile: profile.to_owned(), into: None }
+    }
+
     /// Whether it is for a device, even one with this CPU: then its glibc counts, not this machine's.
     pub(crate) fn crosses(&self) -> bool {
         self.target.triple != "host"
