@@ -11,6 +11,7 @@ mod classify;
 mod contract;
 mod detect;
 mod farsight;
+mod firmware;
 mod models;
 mod needs;
 mod parity_cattle;
@@ -48,6 +49,7 @@ fn main() {
         round_trip::trials(),
         weights::trials(),
         warm::trials(),
+        firmware::trials(),
         arm::trials(),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect());

@@ -44,6 +44,18 @@ pub(crate) fn detector() -> PathBuf {
     write("detector", ("images", &[1, 3, 64, 64]), ("output0", &[1, 6, anchors]), nodes, constants)
 }
 
+/// A box in the middle of 32 x 32: centre (16, 12), 8 x 4. The score of class 0, 1, 2 is the mean of red, green, blue.
+pub(crate) fn colours() -> PathBuf {
+    let nodes = vec![
+        node("GlobalAveragePool", &["images"], "means"),
+        node("Reshape", &["means", "shape"], "scores"),
+        node("Concat", &["box", "scores"], "output0").with("axis", Attribute::Int(1)),
+    ];
+    let shape = TensorProto::new("shape", &[3], &[1i64, 3, 1]);
+    let constants = vec![constant("box", &[1, 4, 1], &[16.0, 12.0, 8.0, 4.0]), shape];
+    write("colours", ("images", &[1, 3, 32, 32]), ("output0", &[1, 7, 1]), nodes, constants)
+}
+
 /// How a classifier takes pictures and gives its answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Classifier {

@@ -24,6 +24,8 @@ pub(crate) enum Need {
     Python,
     /// The command for 64-bit ARM and what runs it here.
     Arm,
+    /// A compiler for C and C++, make and CMake.
+    CMake,
     /// A small disk of one's own, without being root.
     Mount,
 }
@@ -52,6 +54,11 @@ impl Need {
             Self::Arm => farsight::arm().is_none().then(|| {
                 "no command for ARM (cargo xtask cross aarch64 sets FARSIGHT_ARM and FARSIGHT_ARM_EMULATOR)".to_owned()
             }),
+            Self::CMake => {
+                ["cc", "c++", "make"].map(Path::new).into_iter().chain([cmake().as_path()]).find(|program| !starts(program)).map(
+                    |program| format!("no {} (cargo xtask setup has CMake, the system's packages have the others)", program.display()),
+                )
+            }
             Self::Mount => (!can_mount()).then(|| "unshare and mount are not allowed here".to_owned()),
             Self::Python => (!has_python()).then(|| {
                 "no Python with the packages of tests/reference/requirements.txt (set FARSIGHT_PYTHON)"
@@ -97,6 +104,15 @@ fn cache() -> PathBuf {
 fn has_library() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| farsight::call_json(&[&"doctor"]).document()["onnxruntime"]["path"].is_string())
+}
+
+/// `FARSIGHT_CMAKE`, else the one of the search path.
+pub(crate) fn cmake() -> PathBuf {
+    std::env::var_os("FARSIGHT_CMAKE").map_or_else(|| "cmake".into(), PathBuf::from)
+}
+
+fn starts(program: &Path) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 fn can_mount() -> bool {

@@ -13,7 +13,7 @@ use farsight_spec::Target;
 
 use crate::farsight::target_folder;
 use crate::test::cargo;
-use crate::{glibc, process, setup};
+use crate::{dist, glibc, process, setup};
 pub(crate) use tools::Builder;
 
 /// Tests that take minutes under qemu and have nothing to do with the CPU: the SIMD that they compare is x86's.
@@ -46,11 +46,15 @@ fn cross(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> {
         "--package",
         "farsight-example-detect",
         "--package",
+        "farsight-example-barn-camera",
+        "--package",
         "farsight-cli",
     ]))?;
     let built = target_folder()?.join(&target.triple).join("cross");
     run_parts(builder, emulator, target)?;
-    compare(emulator, &built.join("farsight"))?;
+    let library = built.join("dist");
+    dist::make(&dist::Call::of(target, PROFILE[1]), &library)?;
+    compare(builder, emulator, target, &library)?;
     for file in ["farsight", "libfarsight_example_detect.so"] {
         glibc::check(&built.join(file), target)?;
     }
@@ -70,11 +74,14 @@ fn run_parts(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> 
 }
 
 /// Bundles compiled here, run here and there. Built as `cargo xtask test` builds, so that nothing is built twice.
-fn compare(emulator: &Path, farsight: &Path) -> Result<()> {
+fn compare(builder: &Builder, emulator: &Path, target: &Target, library: &Path) -> Result<()> {
     let ready = setup::setup()?;
     let mut test = cargo();
     test.args(["test", "--workspace", "--all-features", "--test", "system", "--", "arm::"]);
     ready.announce(&mut test);
-    test.env("FARSIGHT_ARM_EMULATOR", emulator).env("FARSIGHT_ARM", farsight);
+    test.env("FARSIGHT_ARM_EMULATOR", emulator).env("FARSIGHT_ARM", library.with_file_name("farsight"));
+    test.env("FARSIGHT_ARM_DIST", library);
+    test.env("FARSIGHT_ARM_CC", builder.compiler("cc", target)?);
+    test.env("FARSIGHT_ARM_CXX", builder.compiler("c++", target)?);
     process::run(&mut test)
 }

@@ -2,8 +2,10 @@
 
 mod bench;
 mod cache;
+mod cmake;
 mod cross;
 mod demo;
+mod dist;
 mod farsight;
 mod glibc;
 mod lint;
@@ -25,7 +27,7 @@ struct Habit {
     run: fn(&[String]) -> Result<()>,
 }
 
-const HABITS: [Habit; 8] = [
+const HABITS: [Habit; 9] = [
     Habit { name: "setup", what: "fetches what the others need, once, into the cache", run: setup::habit },
     Habit {
         name: "demo",
@@ -36,6 +38,7 @@ const HABITS: [Habit; 8] = [
     Habit { name: "lint", what: "checks format, clippy, documentation and licences", run: lint::habit },
     Habit { name: "cross", what: "builds for 64-bit ARM and runs that here, under qemu", run: cross::habit },
     Habit { name: "glibc", what: "checks that a file starts on a target's glibc", run: glibc::habit },
+    Habit { name: "dist", what: "makes the folder that C and C++ programs build against", run: dist::habit },
     Habit { name: "sizes", what: "measures the device library and its features", run: sizes::habit },
     Habit { name: "bench", what: "measures what farsight adds to the bare session", run: bench::habit },
 ];

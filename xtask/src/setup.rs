@@ -5,12 +5,14 @@
 //! csmask/                                       the cloud-mask models, and the package that is their reference
 //! benv2/                                        BigEarthNet v2 patches (Sentinel-1 and -2) in an LMDB
 //! venv-HASH/                                    Python with tests/reference/requirements.txt
+//! cmake/                                        CMake, where the machine has none
 //! demo/patches.tif                              the Sentinel-2 patches side by side
 //! openvino/                                     with --openvino: an ONNX Runtime with that execution provider
 //! ```
 //! Everything is pinned by version and hash; when all is there, nothing is asked of the network.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,7 +20,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cache::{self, Cache};
 use crate::python::{self, Python};
-use crate::{openvino, process, workspace};
+use crate::{cmake, openvino, process, workspace};
 
 pub(crate) const ORT_VERSION: &str = "1.32.0";
 
@@ -34,6 +36,8 @@ pub(crate) struct Ready {
     pub(crate) patches: PathBuf,
     /// A Python with the requirements of the reference scripts.
     pub(crate) python: PathBuf,
+    /// CMake.
+    pub(crate) cmake: PathBuf,
 }
 
 impl Ready {
@@ -41,6 +45,7 @@ impl Ready {
     pub(crate) fn announce(&self, command: &mut Command) {
         command
             .env("FARSIGHT_CACHE", &self.cache)
+            .env("FARSIGHT_CMAKE", &self.cmake)
             .env("FARSIGHT_PYTHON", &self.python)
             .env("ORT_DYLIB_PATH", &self.onnxruntime);
     }
@@ -73,6 +78,7 @@ pub(crate) fn setup() -> Result<Ready> {
     })?;
     let interpreter = environment(&cache, &python)?;
     let demo = patches(&cache, &interpreter, &benv2)?;
+    let cmake = cmake::find(&cache, &python)?;
 
     Ok(Ready {
         cache: cache::folder()?,
@@ -80,6 +86,7 @@ pub(crate) fn setup() -> Result<Ready> {
         csmask,
         patches: demo.join("patches.tif"),
         python: interpreter,
+        cmake,
     })
 }
 
@@ -119,6 +126,27 @@ fn wheel_for(
         unpack(&wheel, folder)?;
         cache::remove(&download)
     })
+}
+
+/// A program out of its wheel, with all that lies below `prefix` in it.
+pub(crate) fn program(
+    cache: &Cache,
+    python: &Python,
+    pins: &str,
+    name: &str,
+    prefix: &str,
+    program: &str,
+) -> Result<PathBuf> {
+    let folder = wheel(cache, python, pins, name, |wheel, folder| {
+        python.unpack(wheel, folder, prefix, &["*"])?;
+        make_executable(&folder.join(program))
+    })?;
+    Ok(folder.join(program))
+}
+
+pub(crate) fn make_executable(path: &Path) -> Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o755))
+        .with_context(|| format!("cannot make {} executable", path.display()))
 }
 
 /// The Python of an environment with the requirements of the reference scripts. Its folder is named for

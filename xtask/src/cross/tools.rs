@@ -9,8 +9,7 @@
 //! ```
 //! The wheels are pinned by hash; Debian's packages are signed, and its newest are taken, because it keeps no others.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,6 +20,7 @@ use super::debian::Debian;
 use super::rust::Rust;
 use crate::cache::{self, Cache};
 use crate::python::Python;
+use crate::setup::{make_executable, program};
 use crate::{setup, workspace};
 
 /// What qemu and the C++ library of ONNX Runtime need, Debian's folder for it, and the version of all this.
@@ -82,22 +82,21 @@ impl Builder {
         self.rust.announce(&mut cargo);
         cargo
     }
-}
 
-/// A program out of its wheel, with all that lies below `prefix` in it.
-fn program(
-    cache: &Cache,
-    python: &Python,
-    pins: &str,
-    name: &str,
-    prefix: &str,
-    program: &str,
-) -> Result<PathBuf> {
-    let folder = setup::wheel(cache, python, pins, name, |wheel, folder| {
-        python.unpack(wheel, folder, prefix, &["*"])?;
-        make_executable(&folder.join(program))
-    })?;
-    Ok(folder.join(program))
+    /// A program that compiles and links C (`cc`) or C++ (`c++`) for the target, against the same glibc.
+    pub(crate) fn compiler(&self, verb: &str, target: &Target) -> Result<PathBuf> {
+        let glibc = target.glibc.iter().map(|version| format!(".{version}")).collect::<String>();
+        let target = target.triple.replace("-unknown", "") + &glibc;
+        let path = self.work.join(format!("bin/{target}-{verb}"));
+        let (cache, zig) = (self.work.join("zig"), self.zig.display());
+        let script = format!(
+            "#!/bin/sh\nexport ZIG_GLOBAL_CACHE_DIR='{}'\nexec '{zig}' {verb} -target {target} \"$@\"\n",
+            cache.display()
+        );
+        write(&path, &script)?;
+        make_executable(&path)?;
+        Ok(path)
+    }
 }
 
 /// Fetches what runs programs for 64-bit ARM, and ONNX Runtime for them; the first is a program that takes their name
@@ -136,9 +135,4 @@ fn cpuinfo() -> String {
 fn write(path: &Path, text: &str) -> Result<()> {
     let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
     parent.and_then(|()| fs::write(path, text)).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn make_executable(path: &Path) -> Result<()> {
-    fs::set_permissions(path, Permissions::from_mode(0o755))
-        .with_context(|| format!("cannot make {} executable", path.display()))
 }
