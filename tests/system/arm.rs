@@ -120,7 +120,7 @@ fn on_both(bundle: &Path, input: &Path) -> [Value; 2] {
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
-            let own = |key: &str| matches!(key, "ms" | "file");
+            let own = |key: &str| matches!(key, "ms" | "file" | "picture");
             a.len() == b.len() && a.iter().all(|(key, a)| own(key) || b.get(key).is_some_and(|b| same(a, b)))
         }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),

@@ -66,7 +66,8 @@ fn run_parts(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> 
     let mut test = builder.cargo("test", target);
     let runner = format!("CARGO_TARGET_{}_RUNNER", target.triple.to_uppercase().replace('-', "_"));
     test.args(PROFILE).env(runner, emulator);
-    test.args(["--lib", "--package", "farsight-vision", "--package", "farsight-bundle"]);
+    test.args(["--package", "farsight-vision", "--package", "farsight-bundle"]);
+    test.args(["--lib", "--test", "pictures"]);
     test.args(["--features", "farsight-vision/pictures,farsight-vision/rasters", "--"]);
     test.args(SLOW.iter().flat_map(|name| ["--skip", name]));
     process::run(&mut test)
