@@ -18,7 +18,7 @@ struct Library {
     features: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 1] = [Library { package: "farsight-example-detect", features: &[] }];
+const LIBRARIES: [Library; 1] = [Library { package: "farsight-ffi", features: &["rasters"] }];
 
 /// `cargo xtask sizes [TARGET…]`: a table in Markdown.
 pub(crate) fn habit(arguments: &[String]) -> Result<()> {

@@ -343,6 +343,55 @@ typedef struct {
     uint64_t timeout_us;
 } farsight_run_options;
 
+// A georeferenced grid of bands in the caller's memory, which is read during the call only.
+typedef struct {
+    // `sizeof(farsight_raster)`.
+    size_t size;
+    // The samples, in this machine's byte order.
+    const void *samples;
+    // How many bytes may be read there.
+    size_t bytes;
+    // One of `farsight_element`: U8, I8, U16, I16, U32, I32, F32 or F64.
+    uint32_t element;
+    // How many bands.
+    uint32_t bands;
+    // In pixels.
+    uint32_t width;
+    // In pixels.
+    uint32_t height;
+    // Bytes from a pixel to the next; 0: the size of a sample.
+    size_t pixel_stride;
+    // Bytes from a row to the next; 0: rows without gaps.
+    size_t row_stride;
+    // Bytes from a band to the next; 0: band after band without gaps.
+    size_t band_stride;
+    // Names of the bands, one each, UTF-8, by which the model finds those it takes; NULL: they have none, and the
+    // model takes them in their order if they are as many as it wants.
+    const char *const *band_names;
+    // The value that means "no data here", if `has_nodata` is not 0; else the bundle's holds.
+    double nodata;
+    // See `nodata`.
+    uint32_t has_nodata;
+    // 0.
+    uint32_t reserved;
+} farsight_raster;
+
+// What a raster gave beside its mask.
+typedef struct {
+    // `sizeof(farsight_raster_result)`, set by the caller.
+    size_t size;
+    // How many windows were run.
+    uint64_t windows;
+    // Pixels of each class, as many as `classes` says. The pipeline's own, until its next run or its close.
+    const uint64_t *pixels;
+    // How many classes the model has.
+    uint32_t classes;
+    // 1: the bands have no names and were taken in their order. A wrong order gives a wrong answer without an error.
+    uint32_t in_order;
+    // Pixels without data; 255 in the mask.
+    uint64_t nodata_pixels;
+} farsight_raster_result;
+
 // An object that was found. Arrays of it are plain, so it has no size and never changes.
 typedef struct {
     // Left edge in pixels of the frame.
@@ -514,6 +563,18 @@ farsight_status farsight_pipeline_run(farsight_pipeline *pipeline,
 //
 // ONNX Runtime looks between two operators: one that is at work is finished first.
 farsight_status farsight_pipeline_cancel(const farsight_pipeline *pipeline);
+
+// Runs a raster window by window and writes a class a pixel into `mask`, row by row without gaps: `width * height` of
+// `mask_bytes` bytes, 255 where there are no data. `options` and `result` may be NULL.
+//
+// It takes memory for a row of windows beside the raster and its mask. On failure some of the mask is written.
+// `FARSIGHT_STATUS_NOT_BUILT` if the library was built without rasters.
+farsight_status farsight_pipeline_run_raster(farsight_pipeline *pipeline,
+                                             const farsight_raster *raster,
+                                             const farsight_run_options *options,
+                                             uint8_t *mask,
+                                             size_t mask_bytes,
+                                             farsight_raster_result *result);
 
 // Tells the boxes that the last run found, for a pipeline whose task is `FARSIGHT_TASK_DETECT`.
 farsight_status farsight_pipeline_detections(const farsight_pipeline *pipeline,

@@ -216,6 +216,11 @@ struct Options : ::farsight_options {
     Options() : ::farsight_options(detail::sized<::farsight_options>()) {}
 };
 
+/// A raster in memory, which stays the caller's. Its fields are those of farsight_raster.
+struct Raster : ::farsight_raster {
+    Raster() : ::farsight_raster(detail::sized<::farsight_raster>()) {}
+};
+
 /// A class a pixel, row by row.
 struct Mask {
     std::uint32_t width = 0;
@@ -292,6 +297,13 @@ class Pipeline {
     Result<void> run_tensors_within(std::chrono::microseconds limit) {
         auto options = limited(limit);
         return detail::result(farsight_pipeline_run_tensors(handle_, &options));
+    }
+
+    /// Runs a raster; a class a pixel goes into `mask`, which has room for width * height bytes.
+    Result<::farsight_raster_result> run_raster(const Raster &raster, std::uint8_t *mask, std::size_t mask_bytes) {
+        auto result = detail::sized<::farsight_raster_result>();
+        Status status = farsight_pipeline_run_raster(handle_, &raster, nullptr, mask, mask_bytes, &result);
+        return detail::result(status, result);
     }
 
     /// Stops the run in progress, or the next. From any thread, as long as this object is there.

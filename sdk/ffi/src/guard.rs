@@ -29,8 +29,10 @@ pub(crate) fn guarded(work: impl FnOnce() -> Result<()>) -> Status {
         Ok(Err(failure)) => failure,
         Err(panic) => {
             let text = format!("a bug in farsight: {}", message(&*panic));
-            // What a panic carries may panic when it is dropped.
-            std::mem::forget(panic);
+            // What a panic carries may panic when it is dropped; what that one carries is left where it is.
+            if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                std::mem::forget(another);
+            }
             Failure::new(Status::Panic, "panic", text)
         }
     };

@@ -13,7 +13,9 @@ use std::mem::MaybeUninit;
 use std::{ptr, slice};
 
 use crate::failure::{Failure, Result};
-use crate::{Classes, Detections, Frame, Info, Mask, Options, RunOptions, Status, Tensor, Times};
+use crate::{
+    Classes, Detections, Frame, Info, Mask, Options, Raster, RasterResult, RunOptions, Status, Tensor, Times,
+};
 
 /// No struct of the header is or will be larger; a `size` above is rubbish.
 const MAX_STRUCT: usize = 4096;
@@ -50,6 +52,8 @@ versioned! {
     Info: "farsight_info",
     Mask: "farsight_mask",
     Options: "farsight_options",
+    Raster: "farsight_raster",
+    RasterResult: "farsight_raster_result",
     RunOptions: "farsight_run_options",
     Tensor: "farsight_tensor",
     Times: "farsight_times",
@@ -163,14 +167,24 @@ impl<T> Plain for *const T {}
 
 /// A place for a struct, whose size the caller has set.
 impl<T: Versioned> Place<'_, T> {
+    /// A place that may be missing; one that is there must be good for [`Place::fill`].
+    #[cfg(feature = "rasters")]
+    pub(crate) fn is_wanted(&self) -> Result<bool> {
+        if self.0.is_null() { Ok(false) } else { self.size().map(|_| true) }
+    }
+
+    /// What the caller set as its size, checked.
+    fn size(&self) -> Result<usize> {
+        // SAFETY: not null, as both callers have seen, and its first word may be read, as `Place::new` was promised.
+        let size = unsafe { self.0.cast::<usize>().read_unaligned() };
+        check_size::<T>(size).map(|()| size)
+    }
+
     /// Puts as much of `value` there as the caller's header knows of it. The size stays the caller's; what this library
     /// does not know becomes 0.
     pub(crate) fn fill(&mut self, value: &T, what: &str) -> Result<()> {
         self.check(what)?;
-        let to = self.0.cast::<u8>();
-        // SAFETY: not null, and its first word may be read, as `Place::new` was promised.
-        let size = unsafe { self.0.cast::<usize>().read_unaligned() };
-        check_size::<T>(size)?;
+        let (to, size) = (self.0.cast::<u8>(), self.size()?);
         let known = size.min(size_of::<T>());
         let word = size_of::<usize>();
         // SAFETY: `size` bytes may be written, as `Place::new` was promised, and `known` is not more than that nor than
@@ -286,6 +300,62 @@ impl<'a> Read<'a, Tensor> {
     }
 }
 
+#[cfg(feature = "rasters")]
+impl<'a> Read<'a, Raster> {
+    /// The samples.
+    pub(crate) fn samples(&self) -> Result<&'a [u8]> {
+        // SAFETY: `Given::new` was promised that the struct's pointers lead to as much as it says.
+        unsafe { Bytes::new(self.samples.cast(), self.bytes) }.read("raster.samples")
+    }
+
+    /// The names of the `count` bands that it says it has; `None` if there are none.
+    pub(crate) fn names(&self, count: usize) -> Result<Option<Vec<&'a str>>> {
+        if self.band_names.is_null() {
+            return Ok(None);
+        }
+        let name = |band: usize| {
+            // SAFETY: not null, so there are as many texts as bands, as `Given::new` was promised.
+            unsafe { Text::new(self.band_names.add(band).read_unaligned()) }
+                .required("a name in raster.band_names")
+        };
+        (0..count).map(name).collect::<Result<_>>().map(Some)
+    }
+}
+
+/// Memory of the caller that is written to.
+#[cfg_attr(not(feature = "rasters"), allow(dead_code))]
+pub(crate) struct Room<'a>(*mut u8, usize, PhantomData<&'a mut [u8]>);
+
+impl Room<'_> {
+    /// # Safety
+    /// `pointer` is null or can be written to for `length` bytes, which nobody else looks at as long as the call lasts.
+    pub(crate) unsafe fn new(pointer: *mut u8, length: usize) -> Self {
+        Self(pointer, length, PhantomData)
+    }
+}
+
+#[cfg(feature = "rasters")]
+impl Room<'_> {
+    /// There must be room for so many bytes.
+    pub(crate) fn check(&self, bytes: usize, what: &str) -> Result<()> {
+        if self.0.is_null() {
+            return Err(Failure::null(what));
+        }
+        if self.1 < bytes {
+            return Err(Failure::bad_argument(format!("{what} has {} bytes, {bytes} are needed", self.1)));
+        }
+        Ok(())
+    }
+
+    /// Writes bytes at a place; what does not fit is left out.
+    pub(crate) fn write(&mut self, at: usize, bytes: &[u8]) {
+        if !self.0.is_null() && at.checked_add(bytes.len()).is_some_and(|end| end <= self.1) {
+            // SAFETY: `Room::new` was promised that many bytes, and this stays inside.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.add(at), bytes.len()) };
+        }
+    }
+}
+
 /// Memory that belongs to a pipeline and is lent to the caller until the pipeline's next run. It is never followed here.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lent(*const u8);
@@ -330,7 +400,8 @@ mod tests {
 
     #[test]
     fn structs_of_older_and_newer_callers_are_read() {
-        let rows: [(&str, &[usize], Result<[usize; 2], Status>); 8] = [
+        type Expected = Result<[usize; 2], Status>;
+        let rows: [(&str, &[usize], Expected); 8] = [
             ("of the same age", &[3 * WORD, 7, 8], Ok([7, 8])),
             ("older", &[2 * WORD, 7, 8], Ok([7, 0])),
             ("newer, nothing new set", &[5 * WORD, 7, 8, 0, 0], Ok([7, 8])),

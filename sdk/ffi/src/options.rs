@@ -47,6 +47,7 @@ impl Read<'_, Options> {
             return Err(Failure::bad_argument("options.reserved is not 0: fill the struct with zeros first"));
         }
         let count = |number: u32| usize::try_from(number).ok().filter(|number| *number > 0);
+        #[allow(clippy::needless_update)] // what C cannot set yet, once there is something
         Ok(farsight::Options {
             library: self.library()?.map(Into::into),
             threads: count(self.threads),

@@ -7,11 +7,13 @@ use std::time::Instant;
 use farsight::{Bundle, Canceller};
 use farsight_spec::{Input, ModelSpec, Output};
 
+#[cfg(not(feature = "rasters"))]
+use crate::Status;
 use crate::failure::{Failure, Result};
-use crate::memory::Read;
+use crate::memory::{Place, Read, Room};
 use crate::results::{Results, Times};
 use crate::tensor::{Port, Tensor, set_input};
-use crate::{Classes, Detections, Mask, Options};
+use crate::{Classes, Detections, Mask, Options, Raster, RasterResult};
 
 /// Room for results is made at open for as many as a bundle asks for, but not for more than this.
 const MAX_ROOM: usize = 10_000;
@@ -167,6 +169,39 @@ impl State {
         Ok(())
     }
 
+    /// Runs a raster; its mask goes into `mask`.
+    #[cfg(feature = "rasters")]
+    pub(crate) fn run_raster(
+        &mut self,
+        raster: &Read<'_, Raster>,
+        deadline: Option<Instant>,
+        mut mask: Room<'_>,
+        mut result: Place<'_, RasterResult>,
+    ) -> Result<()> {
+        self.results.forget();
+        let wants_result = result.is_wanted()?;
+        let mut given = raster.to_rust()?;
+        mask.check(place(raster.width).saturating_mul(place(raster.height)), "mask")?;
+        let answer = crate::raster::run(&mut self.pipeline, &mut given, deadline, &mut mask)?;
+        let pixels = self.results.keep_raster(&answer.pixels);
+        if wants_result {
+            result.fill(&RasterResult::new(&answer, pixels), "result")?;
+        }
+        Ok(())
+    }
+
+    /// Says that there are no rasters in this build.
+    #[cfg(not(feature = "rasters"))]
+    pub(crate) fn run_raster(
+        &mut self,
+        _: &Read<'_, Raster>,
+        _: Option<Instant>,
+        _: Room<'_>,
+        _: Place<'_, RasterResult>,
+    ) -> Result<()> {
+        Err(Failure::new(Status::NotBuilt, "not-built", "this libfarsight was built without rasters"))
+    }
+
     pub(crate) fn set_input(&mut self, index: u32, tensor: &Read<'_, Tensor>) -> Result<()> {
         set_input(self.pipeline.session_mut(), place(index), tensor)
     }
@@ -234,10 +269,10 @@ pub(crate) fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "?")).unwrap_or_default()
 }
 
-fn number(value: usize) -> u32 {
+pub(crate) fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-fn place(index: u32) -> usize {
+pub(crate) fn place(index: u32) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }

@@ -103,6 +103,9 @@ pub(crate) struct Results {
     last: Last,
     detections: Vec<Detection>,
     classes: Vec<ClassScore>,
+    /// Pixels of each class of a raster.
+    #[cfg(feature = "rasters")]
+    pixels: Vec<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -117,12 +120,20 @@ enum Last {
         height: u32,
     },
     Tensors,
+    #[cfg(feature = "rasters")]
+    Raster,
 }
 
 impl Results {
     /// With room for `most` items, so that a run does not have to make any.
     pub(crate) fn with_room(most: usize) -> Self {
-        Self { last: Last::Nothing, detections: Vec::with_capacity(most), classes: Vec::with_capacity(most) }
+        Self {
+            last: Last::Nothing,
+            detections: Vec::with_capacity(most),
+            classes: Vec::with_capacity(most),
+            #[cfg(feature = "rasters")]
+            pixels: Vec::new(),
+        }
     }
 
     /// Before a run: nothing of the last one is handed out any more.
@@ -133,6 +144,15 @@ impl Results {
     /// After a run of raw tensors.
     pub(crate) fn keep_tensors(&mut self) {
         self.last = Last::Tensors;
+    }
+
+    /// After a run of a raster; returns the pixels of each class, which are kept.
+    #[cfg(feature = "rasters")]
+    pub(crate) fn keep_raster(&mut self, pixels: &[u64]) -> &[u64] {
+        self.last = Last::Raster;
+        self.pixels.clear();
+        self.pixels.extend_from_slice(pixels);
+        &self.pixels
     }
 
     /// After a run of a frame.
@@ -199,6 +219,8 @@ impl Last {
             Self::Classes => "classes",
             Self::Mask { .. } => "a mask",
             Self::Tensors => "raw tensors",
+            #[cfg(feature = "rasters")]
+            Self::Raster => "a raster's mask, in the caller's memory",
         };
         Failure::new(Status::WrongTask, "wrong-task", format!("the run gave {gave}, not {wanted}"))
     }

@@ -119,7 +119,7 @@ fn length(axis: usize) -> i64 {
     i64::try_from(axis).unwrap_or(i64::MAX)
 }
 
-/// Puts the caller's tensor into input `index` of the session.
+/// Puts the caller's tensor into input `index` of the session. If something does not fit, the input stays as it was.
 pub(crate) fn set_input(
     session: &mut farsight::Session,
     index: usize,
@@ -128,26 +128,30 @@ pub(crate) fn set_input(
     let (axes, elements) = (given.axes()?, given.elements()?);
     // Asked first, so that a wrong index is said as such.
     let current = session.input_shape(index)?;
-    let is_same = |shape: &[usize]| shape.iter().copied().map(length).eq(axes.iter().copied());
-    if !current.is_some_and(is_same) {
-        session.set_input_shape(index, &lengths(axes)?)?;
-    }
-    let expected = Element::from(session.inputs()[index].element) as u32;
+    let is_current = current.is_some_and(|shape| shape.iter().copied().map(length).eq(axes.iter().copied()));
+    let element = session.inputs()[index].element;
+    let expected = Element::from(element) as u32;
     if given.element != expected {
         let text = format!("tensor.element is {}, input {index} holds {expected}", given.element);
         return Err(Failure::bad_argument(text));
     }
-    let input = session.input_bytes_mut(index)?;
-    if input.len() != elements.len() {
-        let text = format!(
-            "the tensor has {} bytes, input {index} of this shape has {}",
-            elements.len(),
-            input.len()
-        );
-        return Err(Failure::bad_argument(text));
+    check_bytes(axes, element, elements.len())?;
+    if !is_current {
+        session.set_input_shape(index, &lengths(axes)?)?;
     }
-    input.copy_from_slice(elements);
+    session.input_bytes_mut(index)?.copy_from_slice(elements);
     Ok(())
+}
+
+/// The shape must have as many bytes as there are; nothing is allocated for it before.
+fn check_bytes(axes: &[i64], element: ElementType, found: usize) -> Result<()> {
+    let bytes =
+        axes.iter().try_fold(element.size(), |bytes, axis| bytes.checked_mul(usize::try_from(*axis).ok()?));
+    if bytes == Some(found) {
+        return Ok(());
+    }
+    let expected = bytes.map_or("a shape that can be".to_owned(), |bytes| bytes.to_string());
+    Err(Failure::bad_argument(format!("the tensor has {found} bytes, its shape {axes:?} needs {expected}")))
 }
 
 fn lengths(axes: &[i64]) -> Result<Vec<usize>> {

@@ -10,7 +10,7 @@ use std::path::Path;
 fn is_current() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let committed = here.join("include/farsight.h");
-    let written = header(here);
+    let written = header(here).unwrap();
     if std::env::var_os("FARSIGHT_WRITE_HEADER").is_some() {
         fs::write(&committed, &written).unwrap();
     }
@@ -22,11 +22,11 @@ fn is_current() {
     );
 }
 
-fn header(here: &Path) -> String {
-    let config = cbindgen::Config::from_file(here.join("cbindgen.toml")).unwrap();
+fn header(here: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let config = cbindgen::Config::from_file(here.join("cbindgen.toml"))?;
     // It follows the modules from here, in their order.
     let builder = cbindgen::Builder::new().with_config(config).with_src(here.join("src/lib.rs"));
     let mut bytes = Vec::new();
-    builder.generate().unwrap().write(&mut bytes);
-    String::from_utf8(bytes).unwrap()
+    builder.generate()?.write(&mut bytes);
+    Ok(String::from_utf8(bytes)?)
 }

@@ -51,7 +51,10 @@ pub use farsight_bundle::{Bundle, BundleError, Open};
 pub use farsight_engine::{Canceller, EngineError, Library, Model, Session};
 pub use farsight_spec::{ElementType, ModelSpec, Target, Task, TensorInfo};
 #[cfg(feature = "rasters")]
-pub use farsight_vision::{BandMatch, MaskSettings, MaskWriter, Raster, RasterError, RasterInfo, TileError};
+pub use farsight_vision::{
+    BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, Raster, RasterError,
+    RasterInfo, RasterSource, Strides, TileError,
+};
 pub use farsight_vision::{
     ClassScore, DecodeError, Detection, Frame, FrameError, Geometry, PixelFormat, PreprocessError, Yuv,
     YuvMatrix, YuvRange,

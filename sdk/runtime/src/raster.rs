@@ -3,8 +3,8 @@
 use farsight_engine::Session;
 use farsight_spec::{Activation, ElementType, Input, ModelSpec, Output, RasterInput, Tiling};
 use farsight_vision::{
-    BandMatch, Blender, Raster, RasterInfo, RasterNormalise, TilePlan, Window, activate_planes, argmax_row,
-    nodata_mask,
+    BandMatch, Blender, Raster, RasterInfo, RasterNormalise, RasterSource, TilePlan, Window, activate_planes,
+    argmax_row, nodata_mask,
 };
 
 use crate::pipeline::floats;
@@ -111,7 +111,7 @@ impl Pipeline {
     /// says so.
     pub fn run_raster(
         &mut self,
-        raster: &mut Raster,
+        raster: &mut dyn RasterSource,
         rows: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
         progress: &mut dyn FnMut(RasterProgress),
     ) -> Result<RasterAnswer, Error> {
@@ -122,7 +122,7 @@ impl Pipeline {
         };
         let choice = raster.choose_bands(&stage.spec.bands)?;
         let plan = TilePlan::new(raster.info().size, stage.window, stage.tiling.overlap, stage.tiling.blend)?;
-        raster.set_cache_bytes(raster.bytes_for_windows(stage.window[0], choice.bands.len()));
+        raster.expect_windows(stage.window[0], choice.bands.len());
         let mut run = Run::new(stage, &plan, raster.info())?;
         let total = plan.len();
         for window in plan.windows() {

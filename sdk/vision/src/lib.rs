@@ -28,8 +28,8 @@ pub use picture::{Picture, PictureError};
 pub use preprocess::{FramePreprocess, PreprocessError};
 #[cfg(feature = "rasters")]
 pub use raster::{
-    BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, Raster, RasterError, RasterInfo,
-    RasterNormalise, nodata_mask,
+    BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, Raster,
+    RasterError, RasterInfo, RasterNormalise, RasterSource, Strides, nodata_mask,
 };
 pub use tiles::{
     Blender, FinishedRow, TileError, TilePlan, Window, activate_planes, argmax_row, read_padded_window,

@@ -6,10 +6,12 @@
 
 mod library;
 mod pipeline;
+mod rasters;
 mod results;
 mod tensors;
 
 pub use library::*;
 pub use pipeline::*;
+pub use rasters::*;
 pub use results::*;
 pub use tensors::*;

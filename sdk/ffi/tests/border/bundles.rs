@@ -68,12 +68,8 @@ impl Bundles {
         self.folder.join(format!("{name}.farsight"))
     }
 
-    /// A bundle of a model file that the asset folder holds; its spec is resolved already.
-    pub(crate) fn real(&self, name: &str, model: &Path, input: &str, output: &str) -> Result<(), Failed> {
-        self.one(name, "detect", input, output, fs::read(model)?, &farsight_engine::host_triple())
-    }
-
-    fn one(
+    /// Writes one, of a spec in parts that is resolved already.
+    pub(crate) fn one(
         &self,
         name: &str,
         task: &str,

@@ -18,9 +18,11 @@ static void *allocate(size_t bytes) {
     return memory;
 }
 
-/* cases.rs has the same three. */
+/* cases.rs has the same. */
 static uint8_t byte(uint32_t index, uint32_t seed) { return (uint8_t)(index * (2 * seed + 1) >> 4); }
 static float value(uint32_t index, uint32_t seed) { return (float)((index * 37 + seed) % 101) / 8.0f - 5.0f; }
+
+static uint16_t sample(uint32_t index, uint32_t seed) { return (uint16_t)(index * (2 * seed + 1) % 9973); }
 
 static uint32_t number(FILE *list) {
     unsigned long value;
@@ -185,6 +187,48 @@ static void run_tensors(farsight_pipeline *pipeline, FILE *list) {
     else tell_outputs(pipeline);
 }
 
+/* Splits "a,b,c" in place. */
+static void split(char *names, const char **into, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        into[i] = names;
+        names += strcspn(names, ",");
+        if (*names) *names++ = 0;
+    }
+}
+
+static void run_raster(farsight_pipeline *pipeline, FILE *list) {
+    char names[WORD];
+    const char *band_names[16];
+    uint32_t seed = number(list);
+    farsight_raster raster = {.size = sizeof raster, .element = FARSIGHT_ELEMENT_U16};
+    raster.width = number(list);
+    raster.height = number(list);
+    raster.bands = number(list);
+    word(list, names);
+    if (strcmp(names, "-") != 0) {
+        split(names, band_names, raster.bands);
+        raster.band_names = band_names;
+    }
+    uint32_t pixels = raster.width * raster.height, count = pixels * raster.bands;
+    uint16_t *samples = allocate(count * sizeof *samples);
+    for (uint32_t i = 0; i < count; i++) samples[i] = sample(i, seed);
+    raster.samples = samples;
+    raster.bytes = count * sizeof *samples;
+    uint8_t *mask = allocate(pixels);
+    farsight_raster_result result = {.size = sizeof result};
+    if (farsight_pipeline_run_raster(pipeline, &raster, NULL, mask, pixels, &result)) {
+        tell_error();
+    } else {
+        printf("raster %llu %llu %u", (unsigned long long)result.windows, (unsigned long long)result.nodata_pixels,
+               result.in_order);
+        for (uint32_t i = 0; i < result.classes; i++) printf(" %llu", (unsigned long long)result.pixels[i]);
+        putchar('\n');
+        tell_bytes(mask, pixels);
+    }
+    free(samples);
+    free(mask);
+}
+
 static void run_case(FILE *list, const char *kind) {
     char name[WORD], path[WORD];
     printf("case %s\n", word(list, name));
@@ -195,6 +239,7 @@ static void run_case(FILE *list, const char *kind) {
     }
     if (strcmp(kind, "frame") == 0) run_frame(pipeline, list);
     else if (strcmp(kind, "tensors") == 0) run_tensors(pipeline, list);
+    else if (strcmp(kind, "raster") == 0) run_raster(pipeline, list);
     else if (pipeline) tell_pipeline(pipeline);
     if (farsight_pipeline_close(pipeline)) die("close");
 }

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <memory>
+#include <sstream>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -30,12 +30,16 @@ template <class T> auto sure(farsight::Result<T> result) {
 #endif
 }
 
-// cases.rs has the same three.
+// cases.rs has the same.
 std::uint8_t byte(std::uint32_t index, std::uint32_t seed) {
     return static_cast<std::uint8_t>(index * (2 * seed + 1) >> 4);
 }
 float value(std::uint32_t index, std::uint32_t seed) {
     return static_cast<float>((index * 37 + seed) % 101) / 8.0f - 5.0f;
+}
+
+std::uint16_t sample(std::uint32_t index, std::uint32_t seed) {
+    return static_cast<std::uint16_t>(index * (2 * seed + 1) % 9973);
 }
 
 template <class T> T next(std::istream &list) {
@@ -170,12 +174,44 @@ void run_tensors(farsight::Pipeline &pipeline, std::istream &list) {
     else tell_outputs(pipeline);
 }
 
+void run_raster(farsight::Pipeline &pipeline, std::istream &list) {
+    auto seed = next<std::uint32_t>(list);
+    farsight::Raster raster;
+    raster.element = FARSIGHT_ELEMENT_U16;
+    raster.width = next<std::uint32_t>(list);
+    raster.height = next<std::uint32_t>(list);
+    raster.bands = next<std::uint32_t>(list);
+    auto names = next<std::string>(list);
+    std::vector<std::string> split;
+    std::vector<const char *> band_names;
+    std::istringstream parts(names);
+    for (std::string name; std::getline(parts, name, ',');) split.push_back(name);
+    for (const auto &name : split) band_names.push_back(name.c_str());
+    if (names != "-") raster.band_names = band_names.data();
+    std::size_t pixels = std::size_t{raster.width} * raster.height;
+    std::vector<std::uint16_t> samples(pixels * raster.bands);
+    for (std::size_t i = 0; i < samples.size(); i++) samples[i] = sample(static_cast<std::uint32_t>(i), seed);
+    raster.samples = samples.data();
+    raster.bytes = samples.size() * sizeof(std::uint16_t);
+    Pixels mask(pixels);
+    auto done = pipeline.run_raster(raster, mask.data(), mask.size());
+    if (!done) return tell_error(done.error());
+    std::printf("raster %llu %llu %u", static_cast<unsigned long long>(done->windows),
+                static_cast<unsigned long long>(done->nodata_pixels), done->in_order);
+    for (std::uint32_t i = 0; i < done->classes; i++) {
+        std::printf(" %llu", static_cast<unsigned long long>(done->pixels[i]));
+    }
+    std::putchar('\n');
+    tell_bytes(mask);
+}
+
 void run_case(const std::string &kind, std::istream &list) {
     std::printf("case %s\n", next<std::string>(list).c_str());
     auto opened = farsight::Pipeline::open(next<std::string>(list));
     if (!opened) tell_error(opened.error());
     if (kind == "frame") run_frame(opened ? &*opened : nullptr, list);
     else if (kind == "tensors") run_tensors(*opened, list);
+    else if (kind == "raster") run_raster(*opened, list);
     else if (opened) tell_pipeline(*opened);
 }
 

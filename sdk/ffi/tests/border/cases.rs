@@ -209,7 +209,8 @@ fn frames() -> Vec<(String, FrameCase)> {
 
 #[cfg(feature = "rasters")]
 fn rasters(bundles: &Bundles) -> Vec<Case> {
-    let rows: [(&str, usize, usize, usize, Option<Vec<&str>>); 6] = [
+    type Row = (&'static str, usize, usize, usize, Option<Vec<&'static str>>);
+    let rows: [Row; 6] = [
         ("named", 100, 70, 3, Some(vec!["NIR", "blue", "b04"])),
         ("in_order", 32, 32, 2, None),
         ("small", 5, 3, 2, None),
@@ -217,7 +218,7 @@ fn rasters(bundles: &Bundles) -> Vec<Case> {
         ("band_missing", 40, 40, 2, Some(vec!["red", "green"])),
         ("bands_unnamed", 40, 40, 3, None),
     ];
-    let case = |(name, width, height, bands, names): (&str, _, _, _, _)| Case {
+    let case = |(name, width, height, bands, names): Row| Case {
         name: format!("raster_{name}"),
         bundle: bundles.path("raster"),
         what: What::Raster(RasterCase { width, height, bands, names, seed: 11 }),
@@ -247,7 +248,8 @@ pub(crate) fn real(bundles: &Bundles, folder: &Path, assets: &Path) -> Result<Ve
         let output = format!(
             "[output]\ndecoder = \"{decoder}\"\n{tensor}\nlayout = \"{layout}\"\nconf = 0.001\niou = 0.7\nmax_det = 300"
         );
-        bundles.real(name, &assets.join("detect").join(model), &input, &output)?;
+        let model = std::fs::read(assets.join("detect").join(model))?;
+        bundles.one(name, "detect", &input, &output, model, &farsight_engine::host_triple())?;
         let frame = FrameCase {
             pixels: Pixels::File(raw.clone()),
             format: 2,

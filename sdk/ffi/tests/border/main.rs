@@ -3,6 +3,7 @@
 
 mod bundles;
 mod cases;
+mod installed;
 mod programs;
 #[cfg(feature = "rasters")]
 mod rasters;
@@ -14,7 +15,9 @@ use std::process::{Command, Output};
 use bundles::{Bundles, onnxruntime};
 use cases::Case;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use programs::{CASES_C, CASES_CPP, CASES_CPP_QUIET, Link, MISUSE_C, Program, has, library, succeeded};
+use programs::{
+    CASES_C, CASES_CPP, CASES_CPP_QUIET, Link, MISUSE_C, Program, SOAK_C, has, library, succeeded,
+};
 
 fn main() {
     let trial = |name: &str, needs: &'static [&'static str], test: fn(&Place) -> Result<(), Failed>| {
@@ -32,6 +35,13 @@ fn main() {
         trial("misuse_is_a_status", &["cc"], misuse),
         trial("cases_have_no_error_and_no_leak", &["cc", "valgrind"], |place| checked(place, &CASES_C)),
         trial("misuse_has_no_error_and_no_leak", &["cc", "valgrind"], |place| checked(place, &MISUSE_C)),
+        trial("ten_thousand_runs_leave_nothing", &["cc"], soak),
+        trial("pkg_config_finds_what_is_installed", &["cc", "pkg-config"], |place| {
+            installed::pkg_config(place.folder.path())
+        }),
+        trial("cmake_finds_what_is_installed", &["cc", "cmake"], |place| {
+            installed::cmake(place.folder.path())
+        }),
         trial("only_the_header_is_exported", &["nm"], exports),
     ];
     tests.push(Trial::ignorable_test("real_models_give_what_rust_gives", || {
@@ -121,6 +131,11 @@ fn misuse(place: &Place) -> Result<(), Failed> {
     succeeded(&place.run(&built, &[place.folder.path()])?)
 }
 
+fn soak(place: &Place) -> Result<(), Failed> {
+    let built = SOAK_C.build(place.folder.path(), "soak", Link::Shared)?;
+    succeeded(&place.run(&built, &[&place.bundles.path("boxes")])?)
+}
+
 /// Runs a program under valgrind: nothing read or written that is not ours, and nothing lost.
 fn checked(place: &Place, program: &Program) -> Result<(), Failed> {
     let built = program.build(place.folder.path(), "checked", Link::Shared)?;
@@ -139,6 +154,8 @@ fn checked(place: &Place, program: &Program) -> Result<(), Failed> {
         .arg(format!("--suppressions={}", suppressions.display()))
         .arg(&built)
         .arg(&argument)
+        // The backtrace of the panic on purpose would be looked up for a minute.
+        .env("RUST_BACKTRACE", "0")
         .env("ORT_DYLIB_PATH", &place.onnxruntime)
         .output()?;
     succeeded(&output)

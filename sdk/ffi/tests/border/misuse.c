@@ -273,6 +273,62 @@ static void tensors(void) {
     EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_close(pipeline));
 }
 
+static void rasters(void) {
+    farsight_pipeline *pipeline;
+    uint16_t samples[2 * 40 * 40] = {0};
+    uint8_t mask[40 * 40];
+    const char *names[] = {"red", NULL};
+    farsight_raster good = {.size = sizeof good, .samples = samples, .bytes = sizeof samples,
+                            .element = FARSIGHT_ELEMENT_U16, .bands = 2, .width = 40, .height = 40};
+    farsight_raster_result result = {.size = sizeof result};
+#ifdef FARSIGHT_TEST_RASTERS
+    farsight_raster bad = good;
+    pipeline = opened("raster");
+    EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_run_raster(pipeline, &good, NULL, mask, sizeof mask, &result));
+    CHECK(result.in_order == 1 && result.nodata_pixels == 40 * 40 && mask[0] == 255 && result.classes == 3);
+    EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_run_raster(pipeline, &good, NULL, mask, sizeof mask, NULL));
+    EXPECT(FARSIGHT_STATUS_BAD_ARGUMENT, farsight_pipeline_run_raster(pipeline, &good, NULL, NULL, 0, NULL));
+    EXPECT(FARSIGHT_STATUS_BAD_ARGUMENT,
+           farsight_pipeline_run_raster(pipeline, &good, NULL, mask, sizeof mask - 1, &result));
+    EXPECT(FARSIGHT_STATUS_BAD_ARGUMENT, farsight_pipeline_run_raster(pipeline, NULL, NULL, mask, sizeof mask, NULL));
+    bad.bytes -= 1;
+    EXPECT(FARSIGHT_STATUS_RASTER, farsight_pipeline_run_raster(pipeline, &bad, NULL, mask, sizeof mask, &result));
+    bad = good, bad.bands = (uint32_t)-1;
+    EXPECT(FARSIGHT_STATUS_RASTER, farsight_pipeline_run_raster(pipeline, &bad, NULL, mask, sizeof mask, &result));
+    bad = good, bad.width = 0;
+    EXPECT(FARSIGHT_STATUS_RASTER, farsight_pipeline_run_raster(pipeline, &bad, NULL, mask, sizeof mask, &result));
+    bad = good, bad.row_stride = 3;
+    EXPECT(FARSIGHT_STATUS_RASTER, farsight_pipeline_run_raster(pipeline, &bad, NULL, mask, sizeof mask, &result));
+    bad = good, bad.element = FARSIGHT_ELEMENT_F16;
+    EXPECT(FARSIGHT_STATUS_BAD_ARGUMENT,
+           farsight_pipeline_run_raster(pipeline, &bad, NULL, mask, sizeof mask, &result));
+    bad = good, bad.band_names = names;
+    EXPECT(FARSIGHT_STATUS_BAD_ARGUMENT,
+           farsight_pipeline_run_raster(pipeline, &bad, NULL, mask, sizeof mask, &result));
+    bad.bands = 1;
+    EXPECT(FARSIGHT_STATUS_RASTER, farsight_pipeline_run_raster(pipeline, &bad, NULL, mask, sizeof mask, &result));
+    bad = good, bad.samples = NULL;
+    EXPECT(FARSIGHT_STATUS_BAD_ARGUMENT,
+           farsight_pipeline_run_raster(pipeline, &bad, NULL, mask, sizeof mask, &result));
+    farsight_run_options options = {.size = sizeof options, .timeout_us = 1};
+    EXPECT(FARSIGHT_STATUS_TIMEOUT,
+           farsight_pipeline_run_raster(pipeline, &good, &options, mask, sizeof mask, &result));
+    result.size = 1;
+    EXPECT(FARSIGHT_STATUS_BAD_SIZE, farsight_pipeline_run_raster(pipeline, &good, NULL, mask, sizeof mask, &result));
+    result.size = sizeof result;
+    farsight_frame frame = a_frame();
+    EXPECT(FARSIGHT_STATUS_WRONG_TASK, farsight_pipeline_run(pipeline, &frame, NULL));
+    EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_close(pipeline));
+    farsight_status for_frames = FARSIGHT_STATUS_WRONG_TASK;
+#else
+    farsight_status for_frames = FARSIGHT_STATUS_NOT_BUILT;
+    (void)names;
+#endif
+    pipeline = opened("boxes");
+    EXPECT(for_frames, farsight_pipeline_run_raster(pipeline, &good, NULL, mask, sizeof mask, &result));
+    EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_close(pipeline));
+}
+
 static void *run_slow(void *pipeline) {
     return (void *)(intptr_t)farsight_pipeline_run_tensors(pipeline, NULL);
 }
@@ -360,6 +416,7 @@ int main(int count, char **arguments) {
     frames();
     results();
     tensors();
+    rasters();
     threads();
     logging();
     panics();

@@ -29,6 +29,8 @@ pub(crate) const CASES_CPP_QUIET: Program =
     Program { source: "cases.cpp", compiler: "c++", flags: &["-std=c++17", "-fno-exceptions", "-fno-rtti"] };
 pub(crate) const MISUSE_C: Program =
     Program { source: "misuse.c", compiler: "cc", flags: &["-std=c11", "-pthread"] };
+pub(crate) const SOAK_C: Program =
+    Program { source: "soak.c", compiler: "cc", flags: &["-std=c11", "-D_GNU_SOURCE"] };
 
 /// What a static library of Rust needs beside it on Linux (`rustc --print native-static-libs`).
 const STATIC_NEEDS: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
@@ -45,6 +47,9 @@ impl Program {
         let mut command = Command::new(self.compiler);
         if cfg!(feature = "test-panic") {
             command.arg("-DFARSIGHT_TEST_PANIC");
+        }
+        if cfg!(feature = "rasters") {
+            command.arg("-DFARSIGHT_TEST_RASTERS");
         }
         command.args(self.flags).args(WARNINGS).arg("-I").arg(here.join("include"));
         command.arg(here.join("tests/border").join(self.source)).arg("-o").arg(&built);

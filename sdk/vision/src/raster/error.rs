@@ -57,6 +57,12 @@ pub enum RasterError {
         /// `[height, width]` of the raster.
         raster: [usize; 2],
     },
+    /// A raster in memory that cannot be.
+    #[error("the raster in memory: {found}")]
+    Memory {
+        /// What is wrong with it.
+        found: String,
+    },
     /// A band that the file does not have.
     #[error("{}: {found}; the file has {}", path.display(), has)]
     Bands {

@@ -1,6 +1,7 @@
 //! Georeferenced rasters (GeoTIFF): windows in, masks out, in bounded memory.
 //!
 //! - [`Raster`]: a file opened for reading in windows, band first, as f32.
+//! - [`MemoryRaster`]: the same of memory. [`RasterSource`]: either.
 //! - [`RasterInfo`]: its size, bands, nodata value and [`Georeference`].
 //! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects.
 //! - [`MaskWriter`]: a mask with the coordinates of the raster it was made from.
@@ -15,13 +16,17 @@ mod gdal_metadata;
 mod georeference;
 mod info;
 mod mask;
+mod memory;
 mod normalise;
 mod read;
+mod source;
 
 pub use bands::{BandChoice, BandMatch};
 pub use error::RasterError;
 pub use georeference::Georeference;
 pub use info::{BandInfo, RasterInfo};
 pub use mask::{MaskSettings, MaskWriter};
+pub use memory::{MemoryRaster, Strides};
 pub use normalise::{RasterNormalise, nodata_mask};
 pub use read::Raster;
+pub use source::RasterSource;

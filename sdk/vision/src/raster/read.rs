@@ -323,7 +323,7 @@ impl Target {
 }
 
 /// Samples that lie `stride` bytes apart, in this machine's byte order, as f32.
-fn convert(element: ElementType, line: &[u8], stride: usize, out: &mut [f32]) {
+pub(super) fn convert(element: ElementType, line: &[u8], stride: usize, out: &mut [f32]) {
     match element {
         ElementType::U8 => samples(line, stride, out, |[byte]| f32::from(byte)),
         ElementType::I8 => samples(line, stride, out, |bytes| f32::from(i8::from_ne_bytes(bytes))),
