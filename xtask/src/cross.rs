@@ -44,8 +44,6 @@ pub(crate) fn habit(arguments: &[String]) -> Result<()> {
 fn cross(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> {
     process::run(builder.cargo("zigbuild", target).args(PROFILE).args([
         "--package",
-        "farsight-example-detect",
-        "--package",
         "farsight-example-barn-camera",
         "--package",
         "farsight-cli",
@@ -55,10 +53,7 @@ fn cross(builder: &Builder, emulator: &Path, target: &Target) -> Result<()> {
     let library = built.join("dist");
     dist::make(&dist::Call::of(target, PROFILE[1]), &library)?;
     compare(builder, emulator, target, &library)?;
-    for file in ["farsight", "libfarsight_example_detect.so"] {
-        glibc::check(&built.join(file), target)?;
-    }
-    Ok(())
+    glibc::check(&built.join("farsight"), target)
 }
 
 /// The parts of the device library that have code of their own for this CPU, or read what another machine wrote.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{copy, write};
 use crate::workspace;
@@ -48,19 +48,22 @@ fn folder_into(from: &Path, to: &Path, version: &str) -> Result<()> {
     Ok(())
 }
 
+/// A template with its words in it. A word that nobody knows is an error.
 fn filled(template: &Path, version: &str) -> Result<String> {
-    let text = fs::read_to_string(template).with_context(|| format!("cannot read {}", template.display()))?;
-    let mut parts = version.split('.');
-    let mut part = || parts.next().unwrap_or("0").to_owned();
-    let (major, minor) = (part(), part());
-    let abi = ABI_VERSION.to_string();
+    let shown = template.display();
+    let mut text = fs::read_to_string(template).with_context(|| format!("cannot read {shown}"))?;
+    let mut numbers = version.split('.');
+    let mut number = || numbers.next().unwrap_or_default().to_owned();
     let words = [
-        ("@VERSION@", version),
-        ("@VERSION_MAJOR@", &major),
-        ("@VERSION_MINOR@", &minor),
-        ("@ABI_VERSION@", &abi),
-        // Every target of farsight has 64-bit pointers.
-        ("@POINTER_BYTES@", "8"),
+        ("@VERSION@", version.to_owned()),
+        ("@VERSION_MAJOR@", number()),
+        ("@VERSION_MINOR@", number()),
+        ("@ABI_VERSION@", ABI_VERSION.to_string()),
+        ("@POINTER_BYTES@", "8".to_owned()), // every target profile is a 64-bit machine
     ];
-    Ok(words.iter().fold(text, |text, (word, value)| text.replace(word, value)))
+    for (word, value) in words {
+        text = text.replace(word, &value);
+    }
+    ensure!(!text.contains('@'), "{shown} has a word between at-signs that cargo xtask dist does not know");
+    Ok(text)
 }
