@@ -17,7 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn wrong() {
     let model = models::line();
     let model = model.to_str().unwrap();
-    let cases: [(&[&str], &[&str]); 14] = [
+    let cases: [(&[&str], &[&str]); 15] = [
         (&[], &["Usage"]),
         (&["fly"], &["fly"]),
         (&["run", "--fly", "a.farsight", "b.jpg"], &["--fly"]),
@@ -32,6 +32,7 @@ fn wrong() {
         (&["compile", model, "--labels", "a,,b"], &["--labels", "empty"]),
         (&["models", "no-such-model"], &["no-such-model", "known"]),
         (&["targets", "toaster"], &["toaster", "known"]),
+        (&["targets", "jetson"], &["jetson-nano, jetson-orin, jetson-xavier"]),
     ];
     for (given, words) in cases {
         let call: Vec<&dyn AsRef<OsStr>> = given.iter().map(|word| word as &dyn AsRef<OsStr>).collect();

@@ -32,6 +32,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("contract::bench_with_a_profile", LIBRARY, bench_profile),
         trial("contract::inspect", LIBRARY, inspect),
         trial("contract::doctor", LIBRARY, doctor),
+        trial("contract::doctor_for_a_target", LIBRARY, doctor_for_a_target),
+        trial("contract::doctor_of_a_cpu_that_lacks_a_feature", &[], doctor_of_a_lesser_cpu),
+        trial("contract::doctor_names_nobody", &[], doctor_names_nobody),
         trial("contract::models_and_targets", &[], models_and_targets),
     ]
 }
@@ -245,8 +248,14 @@ fn bench() {
         ("/allocations_per_run", "number"),
         ("/provider", "text"),
         ("/nodes_by_provider/CPU", "number"),
+        ("/temperature/before", "list"),
+        ("/temperature/after", "list"),
+        ("/warnings", "list"),
     ];
     check(&found, &keys);
+    for key in ["governor", "power_mode"] {
+        assert!(found[key].is_string() || found.get(key) == Some(&Value::Null), "{key} in {found:#}");
+    }
     for phase in ["pre", "infer", "post", "total"] {
         for percentile in ["p50", "p95", "p99"] {
             check(&found, &[(&format!("/ms/{phase}/{percentile}"), "number")]);
@@ -380,16 +389,141 @@ const INSPECT: &[(&str, &str)] = &[
 fn doctor() {
     let found = farsight::document(&[&"doctor", &bundles::detector().bundle]);
     let keys = [
-        ("/machine/triple", "text"),
-        ("/machine/cpu_features", "list"),
-        ("/machine/threads", "number"),
+        ("/onnxruntime/path", "text"),
         ("/onnxruntime/version", "text"),
         ("/onnxruntime/providers", "list"),
+        ("/onnxruntime/candidates/0/place", "text"),
+        ("/onnxruntime/candidates/0/path", "text"),
+        ("/target/providers/0/name", "text"),
+        ("/target/providers/0/missing", "null"),
         ("/self_test/passed", "flag"),
-        ("/problems", "list"),
+        ("/self_test/values", "number"),
+        ("/self_test/outside", "number"),
+        ("/self_test/max_abs_error", "number"),
+        ("/self_test/ms/open", "number"),
+        ("/self_test/ms/session", "number"),
+        ("/self_test/ms/first_run", "number"),
+        ("/self_test/ms/run", "number"),
+        ("/self_test/ms/decode", "number"),
     ];
-    check(&found, &keys);
-    assert_eq!(found["self_test"]["passed"], true);
+    check(&found, &[DOCTOR, &keys].concat());
+    assert_eq!((&found["self_test"]["passed"], &found["target"]["name"]), (&true.into(), &"host".into()));
+    // Only frames are decoded here.
+    let found = farsight::document(&[&"doctor", &bundles::line().bundle]);
+    check(&found, &[("/self_test/ms/run", "number"), ("/self_test/ms/decode", "null")]);
+}
+
+const DOCTOR: &[(&str, &str)] = &[
+    ("/machine/triple", "text"),
+    ("/machine/cpu_features", "list"),
+    ("/machine/threads", "number"),
+    ("/machine/farsight", "text"),
+    ("/power/policies", "list"),
+    ("/thermal", "list"),
+    ("/target/name", "text"),
+    ("/target/triple", "text"),
+    ("/target/cpu_features", "list"),
+    ("/target/missing_cpu_features", "list"),
+    ("/problems", "list"),
+    ("/advice", "list"),
+];
+
+/// Keys that are null where the system does not tell.
+const DOCTOR_OR_NULL: &[&str] = &[
+    "/machine/cpu",
+    "/machine/cores",
+    "/machine/model",
+    "/machine/l4t",
+    "/machine/os",
+    "/machine/kernel",
+    "/machine/glibc",
+    "/machine/gpu_driver",
+    "/machine/container",
+    "/power/mode",
+    "/power/under_voltage",
+    "/memory/total_mb",
+    "/memory/available_mb",
+    "/memory/swap_total_mb",
+    "/memory/swap_free_mb",
+    "/memory/limit_mb",
+    "/memory/limit_left_mb",
+    "/target/glibc",
+    "/target/budget_mb",
+];
+
+/// A profile for this machine with other demands; lines that start with `[` go to the end of the file.
+fn demanding(lines: &str) -> PathBuf {
+    let path = scratch::folder("target").join("demanding.toml");
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let text = format!(
+        "name = \"demanding\"\nabout = \"A test's\"\ntriple = \"{triple}\"\n{lines}\n[onnxruntime]\noldest = \"1.17\"\nfrom = \"a shop\"\n[memory]\nbudget_mb = 1000000\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn problems(document: &Value) -> Vec<&str> {
+    document["problems"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect()
+}
+
+/// What the target needs and this machine lacks: one line each, exit status 1.
+fn doctor_for_a_target() {
+    let target = demanding("glibc = \"2.99\"\nproviders = [{ name = \"QNN\" }, { name = \"CPU\" }]");
+    let answer = farsight::call_json(&[&"doctor", &"--target", &target]);
+    assert_eq!(answer.code, Some(1), "{}", answer.stderr);
+    let found = answer.document();
+    check(&found, &[DOCTOR, &[("/self_test", "null"), ("/target/providers/0/missing", "text")]].concat());
+    for key in DOCTOR_OR_NULL {
+        assert!(found.pointer(key).is_some(), "no {key} in {found:#}");
+    }
+    assert_eq!(found["target"]["budget_mb"], 1_000_000);
+    let problems = problems(&found);
+    assert!(problems.iter().all(|line| !line.contains('\n')), "{problems:#?}");
+    for words in [["QNN", "a shop"], ["1000000 MB", "memory.budget_mb"]] {
+        let says = |line: &&str| words.iter().all(|word| line.contains(word));
+        assert_eq!(problems.iter().copied().filter(says).count(), 1, "{words:?} in {problems:#?}");
+    }
+
+    let fallback = demanding("allow_fallback = true\nproviders = [{ name = \"QNN\" }, { name = \"CPU\" }]");
+    let found = farsight::call_json(&[&"doctor", &"--target", &fallback]).document();
+    let advice = found["advice"].to_string();
+    assert!(advice.contains("QNN") && !found["problems"].to_string().contains("QNN"), "{found:#}");
+    assert_eq!(farsight::call(&[&"doctor", &"--target", &"toaster"]).code, Some(2));
+}
+
+/// The library's code does not run on a CPU that lacks what the target counts on.
+fn doctor_of_a_lesser_cpu() {
+    let machine = farsight::call_json(&[&"doctor"]).document();
+    let has = machine["machine"]["cpu_features"].to_string();
+    let known = ["avx512fp16", "avx512bf16", "avxvnni"];
+    let known = if cfg!(target_arch = "aarch64") { ["sve2", "bf16", "i8mm"] } else { known };
+    let Some(feature) = known.iter().find(|feature| !has.contains(&format!("\"{feature}\""))) else { return };
+    let target = demanding(&format!("cpu_features = [\"{feature}\"]\nproviders = [{{ name = \"CPU\" }}]"));
+    let answer = farsight::call_json(&[&"doctor", &"--target", &target]);
+    assert_eq!(answer.code, Some(1), "{}", answer.stderr);
+    let found = answer.document();
+    check(
+        &found,
+        &[("/onnxruntime/path", "null"), ("/onnxruntime/not_loaded", "text"), ("/target/providers", "null")],
+    );
+    assert_eq!(found["target"]["missing_cpu_features"], serde_json::json!([feature]));
+    assert!(problems(&found).iter().any(|line| line.contains(&format!("lacks {feature},"))), "{found:#}");
+}
+
+/// A report goes to strangers.
+fn doctor_names_nobody() {
+    let home = scratch::folder("anna");
+    let library = home.join("lib.so");
+    std::fs::write(&library, "no library").unwrap();
+    for json in [true, false] {
+        let mut command = farsight::command(&[&"doctor", &"--onnxruntime", &library]);
+        command.env("HOME", &home).env("ORT_DYLIB_PATH", "/home/bert/x.so").args(json.then_some("--json"));
+        let output = command.stdout(std::process::Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("~/lib.so") && text.contains("/home/USER/x.so"), "{text}");
+        assert!(!text.contains("anna") && !text.contains("bert"), "{text}");
+    }
 }
 
 fn models_and_targets() {
@@ -406,6 +540,20 @@ fn models_and_targets() {
             assert_eq!(farsight::document(&[&verb, &name])["name"], name);
         }
     }
+    let host = farsight::document(&[&"targets", &"host"]);
+    check(
+        &host,
+        &[
+            ("/triple", "text"),
+            ("/cpu_features/0", "text"),
+            ("/onnxruntime/oldest", "text"),
+            ("/providers/0/name", "text"),
+            ("/precision/activation", "text"),
+            ("/shapes/kind", "text"),
+            ("/build/profile", "text"),
+        ],
+    );
+    assert_ne!(host["triple"], "host");
 }
 
 fn classifier() -> Compiled {

@@ -77,7 +77,7 @@ impl Answer {
 }
 
 /// Runs a command with its output going to files, so that a full pipe cannot stop it.
-fn wait(mut command: Command) -> Answer {
+pub(crate) fn wait(mut command: Command) -> Answer {
     let folder = scratch::folder("call");
     let [stdout, stderr] = ["stdout", "stderr"].map(|name| folder.join(name));
     command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap());

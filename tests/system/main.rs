@@ -25,6 +25,7 @@ mod segment;
 mod shrink;
 mod tensors;
 mod vit;
+mod warm;
 mod weights;
 
 use libtest_mimic::Arguments;
@@ -47,6 +48,7 @@ fn main() {
         tensors::trials(),
         round_trip::trials(),
         weights::trials(),
+        warm::trials(),
         firmware::trials(),
         arm::trials(),
     ];

@@ -27,6 +27,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("shrink::ctrl_c_leaves_nothing", REAL, interrupted),
         trial("shrink::vit_with_int4_weights", LIBRARY, vit_int4),
         trial("shrink::vit_auto", LIBRARY, vit_auto),
+        trial("shrink::vit_auto_without_inputs", LIBRARY, vit_auto_without_inputs),
+        trial("shrink::inputs_that_only_calibrate_judge", LIBRARY, only_calibrate),
+        trial("shrink::bad_inputs_are_left_out_and_named", LIBRARY, bad_inputs),
         trial("shrink::recipe_file", LIBRARY, recipe),
         trial("shrink::refuses_inputs_that_cannot_calibrate", LIBRARY, useless_inputs),
         trial("shrink::a_full_disk", &[Need::Library, Need::Mount], full_disk),
@@ -229,6 +232,73 @@ fn vit_auto() {
     assert!(number(chosen, "/drop") <= number(&report, "/accuracy/budget"), "{chosen}");
 }
 
+/// Generated inputs judge and time where none are given; what loses more than is allowed is not taken, however small.
+fn vit_auto_without_inputs() {
+    let (model, _) = small_vit();
+    let options = ["--spec", "tensors", "--precision", "auto", "--max-drop", "0.001"];
+    let Compiled { report, .. } = bundles::compile(&model, &options);
+    assert_eq!(report["accuracy"]["data"], "generated");
+    assert!(number(&report, "/accuracy/drop") <= 0.001, "{report:#}");
+    let trials = report["trials"].as_array().unwrap();
+    let chosen = trials.iter().find(|trial| trial["chosen"] == true).unwrap();
+    assert!(number(chosen, "/ratio") > 0.0 && number(chosen, "/drop") <= 0.001, "{chosen}");
+    let int8 = trials.iter().find(|trial| trial["precision"] == "int8-weights").unwrap();
+    assert!(number(int8, "/drop") > 0.001 && int8["reason"].as_str().unwrap().contains("fell"), "{int8}");
+}
+
+/// Without `--data` they judge: all of them what nothing is chosen for, half of them int8. No noise is generated.
+fn only_calibrate() {
+    let (model, inputs) = small_vit();
+    for (precision, samples) in [("int8-weights", 4), ("int8", 2)] {
+        let options = ["--spec", "tensors", "--target", OTHER_TARGET, "--max-drop", "1"];
+        let data = ["--precision", precision, "--calibrate", inputs.to_str().unwrap()];
+        let Compiled { report, .. } = bundles::compile(&model, &[&options[..], &data].concat());
+        let accuracy = &report["accuracy"];
+        assert_eq!(
+            (&accuracy["data"], &accuracy["samples"]),
+            (&"given".into(), &samples.into()),
+            "{report:#}"
+        );
+        assert!(number(accuracy, "/deviation") >= 0.0 && accuracy["upper"].is_number(), "{accuracy}");
+    }
+}
+
+/// One bad file among many does not end a compile, in whichever half it is, and is told.
+fn bad_inputs() {
+    let inputs = noise(&scratch::folder("inputs"), 4);
+    let mut spoilt = vec![0.5; 8 * 8 * 8];
+    spoilt[3] = f32::NAN;
+    tensors::write(&inputs.join("+nan.npy"), &[1, 8, 8, 8], &spoilt);
+    tensors::write(&inputs.join("wrong.npy"), &[1, 8, 4, 8], &[0.5; 256]);
+    let data = ["--data", inputs.to_str().unwrap()];
+    let options = ["--spec", "tensors", "--target", OTHER_TARGET, "--precision", "int8", "--max-drop", "1"];
+    let report = bundles::compile(&models::two_convolutions(), &[&options[..], &data].concat()).report;
+    assert_eq!(report["accuracy"]["samples"], 2);
+    let notes = report["notes"].to_string();
+    for word in [
+        "left out of calibration",
+        "+nan.npy: it holds 1 NaN",
+        "left out of the measure",
+        "wrong.npy",
+        "[1, 8, 4, 8]",
+    ] {
+        assert!(notes.contains(word), "no {word:?} in {notes}");
+    }
+
+    let pictures = scratch::folder("pictures");
+    models::picture(&pictures.join("a.png"), [64, 64], |_, _| [1, 2, 3]);
+    fs::write(pictures.join("b.png"), "no picture").unwrap();
+    let options = ["--spec", "yolo", "--labels", "cow,dog", "--target", OTHER_TARGET];
+    let data = ["--data", pictures.to_str().unwrap()];
+    for precision in ["keep", "int8-weights"] {
+        let call = [&options[..], &data, &["--precision", precision]].concat();
+        let report = bundles::compile(&models::detector(), &call).report;
+        assert_eq!(report["accuracy"]["samples"], 1, "{precision}");
+        let notes = report["notes"].to_string();
+        assert!(notes.contains("1 input(s) left out of the measure") && notes.contains("b.png"), "{notes}");
+    }
+}
+
 /// The keys of a recipe file count, and a slip of the pen in one is found.
 fn recipe() {
     let folder = scratch::folder("recipe");
@@ -243,7 +313,7 @@ fn recipe() {
     let given = call("minmax.toml", "precision = \"int8\"\nranges = \"minmax\"\nmax_disagreement = 0.4\n");
     let report = bundles::compile(&models::two_convolutions(), &given.each_ref().map(String::as_str)).report;
     assert_eq!((&report["precision"], number(&report, "/accuracy/budget")), (&"int8".into(), 0.4));
-    assert!(pass(&report, "static-int8")["summary"].as_str().unwrap().contains("ranges by min-max"));
+    assert!(pass(&report, "static-int8")["summary"].as_str().unwrap().contains("ranges by minmax"));
     for (name, text, words) in [
         ("key.toml", "precision = \"int8\"\nrange = \"minmax\"", ["range", "`ranges`"]),
         ("value.toml", "ranges = \"min-max\"", ["min-max", "`minmax`"]),
@@ -274,6 +344,12 @@ fn useless_inputs() {
     let one = noise(&folder.join("one"), 1);
     let wrong = write("wrong", &[1, 8, 4, 8], None);
     let nan = write("nan", &[1, 8, 8, 8], Some(f32::NAN));
+    // As its first kernel weighs them, so that sums overflow.
+    let huge = folder.join("huge");
+    fs::create_dir(&huge).unwrap();
+    let place = |index: usize| (index / 64 * 9 + index / 8 % 8 % 3 * 3 + index % 8 % 3) as f32;
+    let values: Vec<f32> = (0..8 * 8 * 8).map(|index| 3e38 * place(index).sin().signum()).collect();
+    tensors::write(&huge.join("0.npy"), &[1, 8, 8, 8], &values);
     let picture = folder.join("picture");
     fs::create_dir(&picture).unwrap();
     models::picture(&picture.join("a.png"), [8, 8], |_, _| [1, 2, 3]);
@@ -282,16 +358,21 @@ fn useless_inputs() {
         let common = ["--spec", "tensors", "--target", OTHER_TARGET, "--precision", "int8"];
         Refused::compile(&model, &[&common[..], data].concat()).check("data", words);
     };
-    let [good, empty, one, wrong, nan, picture] =
-        [&good, &empty, &one, &wrong, &nan, &picture].map(|path| path.to_str().unwrap());
+    let [good, empty, one, wrong, nan, huge, picture] =
+        [&good, &empty, &one, &wrong, &nan, &huge, &picture].map(|path| path.to_str().unwrap());
     int8(&[], &["--calibrate DIR", "--data DIR"]);
     int8(&["--calibrate", empty], &["empty", "no pictures, rasters or .npy tensors"]);
     int8(&["--calibrate", empty, "--data", good], &["empty", "no pictures, rasters or .npy tensors"]);
     int8(&["--calibrate", one], &["one", "2 are needed"]);
     int8(&["--data", one], &["one", "2 are needed"]);
     int8(&["--calibrate", wrong], &["0.npy", "[1, 8, 4, 8]", "[1, 8, 8, 8]"]);
-    int8(&["--calibrate", nan, "--data", good], &["NaN", "--precision keep"]);
+    int8(&["--calibrate", nan, "--data", good], &["0.npy", "NaN"]);
+    int8(&["--calibrate", good, "--data", nan], &["0.npy", "NaN"]);
+    int8(&["--calibrate", huge, "--data", good], &["infinite", "--precision keep"]);
     int8(&["--calibrate", picture], &["a.png", "numpy.save"]);
+    // Whatever is wrong with the inputs, it is not the accuracy.
+    let auto = ["--spec", "tensors", "--target", OTHER_TARGET, "--precision", "auto", "--data", wrong];
+    Refused::compile(&model, &auto).check("data", &["0.npy", "[1, 8, 4, 8]", "[1, 8, 8, 8]"]);
 }
 
 fn full_disk() {

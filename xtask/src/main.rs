@@ -9,6 +9,7 @@ mod dist;
 mod farsight;
 mod glibc;
 mod lint;
+mod openvino;
 mod process;
 mod python;
 mod setup;

@@ -7,6 +7,7 @@
 //! venv-HASH/                                    Python with tests/reference/requirements.txt
 //! cmake/                                        CMake, where the machine has none
 //! demo/patches.tif                              the Sentinel-2 patches side by side
+//! openvino/                                     with --openvino: an ONNX Runtime with that execution provider
 //! ```
 //! Everything is pinned by version and hash; when all is there, nothing is asked of the network.
 
@@ -19,7 +20,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cache::{self, Cache};
 use crate::python::{self, Python};
-use crate::{cmake, process, workspace};
+use crate::{cmake, openvino, process, workspace};
 
 pub(crate) const ORT_VERSION: &str = "1.32.0";
 
@@ -51,10 +52,11 @@ impl Ready {
 }
 
 pub(crate) fn habit(arguments: &[String]) -> Result<()> {
-    if !arguments.is_empty() {
-        bail!("setup takes no arguments");
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => setup().map(drop),
+        ["--openvino"] => setup().and_then(|_| openvino::setup()).map(drop),
+        _ => bail!("setup takes no argument but --openvino"),
     }
-    setup().map(|_| ())
 }
 
 /// Fetches what is not there yet.
@@ -187,6 +189,7 @@ mod tests {
     fn every_pin_has_a_version_and_hashes() {
         for (file, version) in [
             ("onnxruntime", ORT_VERSION),
+            ("onnxruntime-openvino", "1.24.1"),
             ("ukis-csmask", "1.0.0"),
             ("configilm", "0.7.1"),
             ("ziglang", "0.17.1"),

@@ -37,15 +37,33 @@ pub struct Bundle {
     backing: Backing,
     entries: Vec<Entry>,
     manifest: Manifest,
-    spec: ModelSpec,
-    target: Target,
-    labels: Vec<String>,
+    around: Around,
     /// Which entry holds the model.
     model: usize,
+    model_sha256: Digest,
+}
+
+/// What stands around the model.
+pub(crate) struct Around {
+    pub(crate) spec: ModelSpec,
+    pub(crate) target: Target,
+    labels: Vec<String>,
+}
+
+impl Around {
+    /// Reads and checks the texts; their entries are checked already.
+    pub(crate) fn read(file: &[u8], entries: &[Entry], manifest: &Manifest) -> Result<Self, Fault> {
+        let texts = Texts { file, entries };
+        let mut spec = texts.spec(&manifest.tool)?;
+        let target = texts.target(&manifest.tool)?;
+        let labels = texts.labels()?;
+        layout::give_labels(&mut spec, &labels).map_err(|message| Fault::Labels { message })?;
+        Ok(Self { spec, target, labels })
+    }
 }
 
 /// An entry whose bytes are checked.
-struct Entry {
+pub(crate) struct Entry {
     record: Record,
     /// The bytes of a compressed entry.
     unpacked: Option<AlignedBytes>,
@@ -64,9 +82,7 @@ impl Bundle {
     /// The first [`Fault`] that is found.
     pub fn open(path: &Path, how: Open) -> Result<Self, BundleError> {
         let opened = load(path, how).and_then(Self::check);
-        let mut bundle = opened.map_err(|fault| fault.at(path))?;
-        bundle.file = Some(path.to_owned());
-        Ok(bundle)
+        opened.map(|bundle| bundle.of_file(path)).map_err(|fault| fault.at(path))
     }
 
     /// Checks a bundle that is in memory already, for example linked into the firmware. Nothing is copied: data
@@ -90,23 +106,28 @@ impl Bundle {
 
     /// The resolved spec with its labels (and with the default recipe: the real one has been applied and is in the report).
     pub fn spec(&self) -> &ModelSpec {
-        &self.spec
+        &self.around.spec
     }
 
     /// The target it was compiled for.
     pub fn target(&self) -> &Target {
-        &self.target
+        &self.around.target
     }
 
     /// Names of the classes in order; empty where there are none.
     pub fn labels(&self) -> &[String] {
-        &self.labels
+        &self.around.labels
     }
 
     /// The compiled model, an ONNX file. Not a copy: the bytes of the file itself, or, if the entry is
     /// compressed, those unpacked at open. Aligned to 64 bytes (but see [`Bundle::parse`]).
     pub fn model_bytes(&self) -> &[u8] {
         self.entries[self.model].bytes(self.backing.as_slice())
+    }
+
+    /// SHA-256 of the compiled model.
+    pub fn model_sha256(&self) -> Digest {
+        self.model_sha256
     }
 
     /// The bytes of any entry, aligned as the model's are.
@@ -138,25 +159,49 @@ impl Bundle {
             .map_err(|fault| BundleError { file: self.file.clone(), fault })
     }
 
-    fn check(backing: Backing) -> Result<Self, Fault> {
+    pub(crate) fn check(backing: Backing) -> Result<Self, Fault> {
         let file = backing.as_slice();
         let mut records = read_directory(file)?;
-        let first = check_entry(file, records.remove(0), None)?;
-        let manifest = Manifest::parse(first.bytes(file))?;
-        check_listing(&records, &manifest)?;
-
+        let first = records.remove(0);
+        let (first, manifest) = Self::check_manifest(file, first, &records)?;
         let mut entries = vec![first];
-        for record in records {
+        entries.append(&mut Self::check_entries(file, records, &manifest)?);
+        let around = Around::read(file, &entries, &manifest)?;
+        let name = &manifest.model().entry;
+        let model = entries.iter().position(|entry| entry.record.name == *name);
+        let model = model.ok_or_else(|| Fault::MissingEntry { name: name.clone() })?;
+        let model_sha256 = model_sha256(&manifest)?;
+        Ok(Self { file: None, entries, manifest, around, model, model_sha256, backing })
+    }
+
+    /// The first entry, and whether the others are what it lists.
+    pub(crate) fn check_manifest(
+        file: &[u8],
+        first: Record,
+        others: &[Record],
+    ) -> Result<(Entry, Manifest), Fault> {
+        let first = check_entry(file, first, None)?;
+        let manifest = Manifest::parse(first.bytes(file))?;
+        check_listing(others, &manifest)?;
+        Ok((first, manifest))
+    }
+
+    /// Every entry's bytes against what the manifest says of them.
+    pub(crate) fn check_entries(
+        file: &[u8],
+        records: Vec<Record>,
+        manifest: &Manifest,
+    ) -> Result<Vec<Entry>, Fault> {
+        let check = |record: Record| {
             let expected = manifest.entries.get(&record.name);
-            entries.push(check_entry(file, record, expected)?);
-        }
-        let texts = Texts { file, entries: &entries };
-        let mut spec = texts.spec(&manifest.tool)?;
-        let target = texts.target(&manifest.tool)?;
-        let labels = texts.labels()?;
-        layout::give_labels(&mut spec, &labels).map_err(|message| Fault::Labels { message })?;
-        let model = texts.position(&manifest.model().entry)?;
-        Ok(Self { file: None, entries, manifest, spec, target, labels, model, backing })
+            check_entry(file, record, expected)
+        };
+        records.into_iter().map(check).collect()
+    }
+
+    pub(crate) fn of_file(mut self, path: &Path) -> Self {
+        self.file = Some(path.to_owned());
+        self
     }
 }
 
@@ -204,7 +249,7 @@ fn read_part(file: &mut std::fs::File, start: u64, count: usize) -> io::Result<V
     Ok(part)
 }
 
-fn changed() -> io::Error {
+pub(crate) fn changed() -> io::Error {
     io::Error::other("it changed while it was read; try again")
 }
 
@@ -227,6 +272,13 @@ fn check_listing(records: &[Record], manifest: &Manifest) -> Result<(), Fault> {
         Some(name) => Err(Fault::MissingEntry { name: name.clone() }),
         None => Ok(()),
     }
+}
+
+/// What the manifest says of the model's entry.
+pub(crate) fn model_sha256(manifest: &Manifest) -> Result<Digest, Fault> {
+    let name = &manifest.model().entry;
+    let listed = manifest.entries.get(name).ok_or_else(|| Fault::MissingEntry { name: name.clone() })?;
+    Ok(listed.sha256)
 }
 
 /// Unpacks an entry if it is compressed, and compares its size, checksum and (if listed) hash.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 
 use crate::container::ALIGNMENT;
 use crate::error::Fault;
@@ -12,6 +12,8 @@ use crate::error::Fault;
 pub(crate) enum Backing {
     Memory(AlignedBytes),
     Mapped(Mmap),
+    /// Memory straight from the system, filled in parts.
+    Anonymous(MmapMut),
     Given(Cow<'static, [u8]>),
 }
 
@@ -20,6 +22,7 @@ impl Backing {
         match self {
             Self::Memory(bytes) => bytes.as_slice(),
             Self::Mapped(map) => map,
+            Self::Anonymous(map) => map,
             Self::Given(bytes) => bytes,
         }
     }

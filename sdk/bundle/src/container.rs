@@ -14,7 +14,7 @@ mod end;
 mod fields;
 mod writer;
 
-pub(crate) use directory::{Method, Record, read_directory};
+pub(crate) use directory::{Method, Record, entry_starts, read_directory};
 pub(crate) use end::{TAIL, find_end};
 pub(crate) use writer::ZipWriter;
 
@@ -31,6 +31,8 @@ const END64_SIGNATURE: u32 = 0x0606_4b50;
 const LOCATOR64_SIGNATURE: u32 = 0x0706_4b50;
 
 const LOCAL_BYTES: usize = 30;
+/// The longest header before an entry's data: name and extra fields have up to 65535 bytes each.
+pub(crate) const MAX_LOCAL_HEADER: usize = LOCAL_BYTES + 2 * u16::MAX as usize;
 const END_BYTES: usize = 22;
 const END64_BYTES: usize = 56;
 const LOCATOR64_BYTES: usize = 20;

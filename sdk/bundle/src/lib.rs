@@ -2,7 +2,7 @@
 //!
 //! A bundle (`*.farsight`) is an ordinary ZIP file that holds a compiled model and everything that a device needs
 //! to run it. [`write()`] makes one of [`Contents`]; [`Bundle::open`] checks one and hands out what is inside
-//! without copying the model.
+//! without copying the model; [`Outline::open`] does without reading the model at all.
 //!
 //! | entry | what it is |
 //! |---|---|
@@ -32,6 +32,7 @@ mod limits;
 mod manifest;
 mod map;
 mod name;
+mod outline;
 mod self_test;
 mod sniff;
 
@@ -43,5 +44,6 @@ pub use error::{BundleError, Fault};
 pub use manifest::{
     EntryInfo, FORMAT, KNOWN_FEATURES, Manifest, ModelEntry, SampleEntry, SelfTestEntry, TargetEntry,
 };
+pub use outline::Outline;
 pub use self_test::{Sample, SelfTest, Tolerance};
 pub use sniff::{FileKind, sniff};

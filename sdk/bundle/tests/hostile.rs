@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::{Part, contents, manifest, parts, with_manifest, zip};
-use farsight_bundle::{Bundle, Open, write};
+use farsight_bundle::{Bundle, Open, Outline, write};
 use serde_json::{Value, json};
 
 /// Counts what is allocated at once.
@@ -47,15 +47,18 @@ fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, PEAK.load(Relaxed).saturating_sub(before))
 }
 
-/// Writes `bytes` to a file, opens it in both ways, and returns the kind of error. `allowed` bytes may be allocated
+/// Writes `bytes` to a file, opens it in every way, and returns the kind of error. `allowed` bytes may be allocated
 /// beside the file's own.
 fn kind_of(folder: &Path, bytes: &[u8], allowed: usize) -> Result<String, String> {
     let path = folder.join("hostile.farsight");
     std::fs::write(&path, bytes).unwrap();
     let mut kinds = Vec::new();
-    for how in [Open::Memory, Open::Mapped] {
-        let (result, memory) = peak(|| Bundle::open(&path, how));
-        let limit = allowed + if how == Open::Memory { bytes.len() } else { 0 };
+    for how in [Some(Open::Memory), Some(Open::Mapped), None] {
+        let (result, memory) = peak(|| match how {
+            Some(how) => Bundle::open(&path, how),
+            None => Outline::open(&path).and_then(Outline::read),
+        });
+        let limit = allowed + if how == Some(Open::Memory) { bytes.len() } else { 0 };
         if memory > limit {
             return Err(format!("{how:?}: {memory} bytes allocated for a file of {}", bytes.len()));
         }
@@ -71,7 +74,11 @@ fn kind_of(folder: &Path, bytes: &[u8], allowed: usize) -> Result<String, String
         kinds.push(result.map_or_else(|error| error.kind().to_owned(), |_| "opens".to_owned()));
     }
     kinds.dedup();
-    if kinds.len() == 1 { Ok(kinds.remove(0)) } else { Err(format!("memory and map disagree: {kinds:?}")) }
+    if kinds.len() == 1 {
+        Ok(kinds.remove(0))
+    } else {
+        Err(format!("memory, map and outline disagree: {kinds:?}"))
+    }
 }
 
 /// A whole bundle whose manifest is changed.

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{Part, SPEC, TARGET, contents, manifest, tensor, with_manifest, zip};
-use farsight_bundle::{Bundle, Contents, Digest, FileKind, Manifest, Open, compatible, sniff, write};
+use farsight_bundle::{
+    Bundle, Contents, Digest, FileKind, Manifest, Open, Outline, compatible, sniff, write,
+};
 use farsight_spec::{Activation, ClassesOutput, Output, Precision, Recipe};
 use serde_json::json;
 
@@ -22,8 +24,16 @@ fn what_goes_in_comes_out() {
         assert_eq!(sniff(&path).unwrap(), FileKind::Bundle);
         let given = std::fs::read(&path).unwrap();
         let mapped = Bundle::open(&path, Open::Mapped).unwrap();
-        for bundle in [Bundle::open(&path, Open::Memory).unwrap(), mapped, Bundle::parse(given).unwrap()] {
+        let outline = Outline::open(&path).unwrap();
+        assert_eq!(outline.spec(), &contents.spec);
+        assert_eq!(outline.target(), &contents.target);
+        assert_eq!(outline.model_sha256(), Digest::of(&contents.model));
+        let read = outline.read().unwrap();
+        let memory = Bundle::open(&path, Open::Memory).unwrap();
+        for bundle in [memory, mapped, read, Bundle::parse(given).unwrap()] {
+            assert!(bundle.file().is_none_or(|file| file == path));
             assert_eq!(bundle.model_bytes(), contents.model);
+            assert_eq!(bundle.model_sha256(), Digest::of(&contents.model));
             assert_eq!(bundle.spec(), &contents.spec);
             assert_eq!(bundle.target(), &contents.target);
             assert_eq!(bundle.labels(), contents.labels);
@@ -36,6 +46,33 @@ fn what_goes_in_comes_out() {
             assert_eq!(manifest.entries["model.onnx"].sha256, Digest::of(&contents.model));
         }
     }
+}
+
+#[test]
+fn an_outline_does_not_look_at_the_model_until_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.farsight");
+    let contents = contents(1_000_000);
+    write(&path, &contents).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.windows(64).position(|part| *part == contents.model[500_000..500_064]).unwrap();
+    bytes[middle] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let outline = Outline::open(&path).unwrap();
+    assert_eq!(outline.model_sha256(), Digest::of(&contents.model));
+    assert_eq!(outline.read().unwrap_err().kind(), "checksum");
+
+    // Another bundle of the same size takes its place in between.
+    let outline = Outline::open(&path).unwrap();
+    let mut other = contents;
+    other.model.reverse();
+    let elsewhere = folder.path().join("b.farsight");
+    write(&elsewhere, &other).unwrap();
+    std::fs::write(&path, std::fs::read(&elsewhere).unwrap()).unwrap();
+    assert!(outline.read().unwrap_err().to_string().contains("it changed while it was read"));
+    let outline = Outline::open(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(outline.read().unwrap_err().to_string().contains("it changed while it was read"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #[allow(unsafe_code)] // a global allocator is unsafe by nature
 mod allocations;
 mod commands;
+mod device;
 mod draw;
 mod failure;
 mod inputs;
@@ -48,12 +49,14 @@ enum Command {
     Eval(commands::eval::Arguments),
     /// Measure how long a bundle takes, against its bare session
     Bench(commands::bench::Arguments),
+    /// Prepare this device's own caches, so that later starts are quick
+    Warm(commands::warm::Arguments),
     /// Show what is inside a model or a bundle
     Inspect(commands::inspect::Arguments),
     /// List the built-in model specs, or show one
     Models(commands::catalogue::Arguments),
-    /// List the built-in target profiles, or show one
-    Targets(commands::catalogue::Arguments),
+    /// List the built-in target profiles, or explain one
+    Targets(commands::targets::Arguments),
     /// Tell what this machine can do, and re-run a bundle's self-test
     Doctor(commands::doctor::Arguments),
 }
@@ -76,9 +79,10 @@ fn main() -> ExitCode {
         Command::Run(arguments) => commands::run::run(arguments, &context),
         Command::Eval(arguments) => commands::eval::run(arguments, &context),
         Command::Bench(arguments) => commands::bench::run(arguments, &context),
+        Command::Warm(arguments) => commands::warm::run(arguments, &context),
         Command::Inspect(arguments) => commands::inspect::run(arguments, &context),
         Command::Models(arguments) => commands::catalogue::models(arguments, &context),
-        Command::Targets(arguments) => commands::catalogue::targets(arguments, &context),
+        Command::Targets(arguments) => commands::targets::run(&arguments, &context),
         Command::Doctor(arguments) => commands::doctor::run(arguments, &context),
     };
     match result {

@@ -12,7 +12,7 @@ use farsight_spec::{Precision, Recipe, Target};
 use crate::chain::{Chain, Effect};
 use crate::job::Job;
 use crate::layers::layers;
-use crate::measure::Inputs;
+use crate::measure::{Inputs, Measure};
 use crate::passes::{
     DynamicInt8Settings, Fp16Settings, Fp32Settings, Int4WeightsSettings, Int8WeightsSettings, OpsetSettings,
     dynamic_int8, fp16_weights, fp32, int4_weights, int8_weights, opset,
@@ -20,6 +20,8 @@ use crate::passes::{
 use crate::quantize::Kernels;
 use crate::report::{Accuracy, FloatIsland, Sensitivity, Trial};
 use crate::source::{Resolved, Source};
+use crate::tally::AGREEMENT;
+use crate::verify::{on_generated, within_budget};
 use crate::{CompileError, Latency, Progress, facts};
 
 pub(crate) use auto::auto;
@@ -79,7 +81,7 @@ impl Desk<'_> {
     pub(crate) fn budget(&self, metric: &str) -> f64 {
         match self.job.max_drop {
             Some(asked) => asked,
-            None if metric == crate::tally::AGREEMENT => self.recipe.max_disagreement,
+            None if metric == AGREEMENT => self.recipe.max_disagreement,
             None => self.recipe.max_drop,
         }
     }
@@ -143,6 +145,27 @@ pub(crate) fn plain<'a>(
         Precision::Keep | Precision::Int8 | Precision::Auto => {}
     }
     Ok(Candidate::new(precision, chain))
+}
+
+/// How a candidate that no search has measured compares with the source: on the half that judges, or on generated inputs
+/// where none are given.
+///
+/// # Errors
+/// If it cannot be measured or lost more than it may.
+pub(crate) fn judged(
+    desk: &Desk<'_>,
+    model: &mut Pipeline,
+    measure: &mut Measure<'_>,
+    say: &mut Say<'_>,
+) -> Result<Accuracy, CompileError> {
+    let accuracy = if desk.inputs.is_some() {
+        let verdict = measure.on_judge_half(model, say)?;
+        int8::accuracy(&verdict, desk.budget(verdict.metric))
+    } else {
+        on_generated(measure.source(), model, desk.budget(AGREEMENT), say)?
+    };
+    within_budget(&accuracy)?;
+    Ok(accuracy)
 }
 
 /// Dynamic int8 for MatMul and Gemm: ranges are taken at each run, so nothing calibrates.

@@ -24,7 +24,7 @@ const SEED: u64 = 7;
 
 /// Whether a pass may move the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub enum Effect {
     /// The same answer.
     Exact,
     /// Another precision: how far the answer moved is entered.
@@ -33,9 +33,11 @@ pub(crate) enum Effect {
 
 /// A document and the passes that made it.
 #[derive(Clone)]
-pub(crate) struct Chain<'a> {
-    pub(crate) document: Document,
-    pub(crate) passes: Vec<PassEntry>,
+pub struct Chain<'a> {
+    /// The document as the passes have left it.
+    pub document: Document,
+    /// What they did, in their order.
+    pub passes: Vec<PassEntry>,
     spec: &'a ModelSpec,
     target: &'a Target,
     options: &'a Options,
@@ -50,7 +52,7 @@ impl<'a> Chain<'a> {
     ///
     /// # Errors
     /// If it cannot be loaded.
-    pub(crate) fn start(
+    pub fn start(
         document: Document,
         passes: Vec<PassEntry>,
         spec: &'a ModelSpec,
@@ -66,7 +68,7 @@ impl<'a> Chain<'a> {
     ///
     /// # Errors
     /// If the pass fails, its model cannot be loaded, or one that must not move the answer does.
-    pub(crate) fn run(
+    pub fn run(
         &mut self,
         name: &'static str,
         effect: Effect,
@@ -127,135 +129,4 @@ fn furthest(before: &Outputs, after: &Outputs) -> f64 {
     let pairs = after.iter().filter_map(|(name, after)| Some((before.get(name)?, after)));
     let close = |(a, b): (&Vec<f64>, &Vec<f64>)| if a.len() == b.len() { closeness(a, b) } else { 0.0 };
     pairs.map(close).fold(1.0, f64::min)
-}
-
-#[cfg(test)]
-mod tests {
-    use farsight_engine::{EngineError, Library};
-    use farsight_graph::Dim;
-    use farsight_graph::onnx::tensor_proto::DataType;
-    use farsight_graph::onnx::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
-
-    use super::*;
-
-    /// y = 2 · x, in a chain of its own; passes over what needs ONNX Runtime where there is none.
-    fn with_chain(test: impl FnOnce(Chain<'_>)) {
-        if let Err(EngineError::NotFound { .. }) = Library::load(None) {
-            eprintln!("ignored: no ONNX Runtime (set ORT_DYLIB_PATH)");
-            return;
-        }
-        let value = |name: &str, length: Dim| ValueInfoProto::tensor(name, DataType::Float, &[length]);
-        let graph = GraphProto {
-            name: Some("g".into()),
-            input: vec![value("x", Dim::Fixed(8))],
-            output: vec![value("y", Dim::Open), value("z", Dim::Open)],
-            initializer: vec![TensorProto::new("c", &[1], &[2.0f32])],
-            node: vec![
-                NodeProto::new("Mul", "", &["x", "c"], &["y"]),
-                NodeProto::new("Neg", "", &["y"], &["z"]),
-            ],
-            ..GraphProto::default()
-        };
-        let spec = ModelSpec::find("tensors").unwrap();
-        let target = Target::find("host").unwrap();
-        let options = Options::default();
-        test(Chain::start(Document::new(graph, 17), Vec::new(), &spec, &target, &options).unwrap());
-    }
-
-    /// A pass that multiplies by another number.
-    fn times(factor: f32) -> impl FnOnce(&mut Document) -> Result<String, PassError> {
-        move |document| {
-            document.graph.initializer = vec![TensorProto::new("c", &[1], &[factor])];
-            Ok(format!("times {factor}"))
-        }
-    }
-
-    #[test]
-    fn passes_are_entered_with_how_far_they_moved_the_answer() {
-        with_chain(|mut chain| {
-            chain.run("nothing", Effect::Exact, |_| Ok("nothing".to_owned())).unwrap();
-            chain.run("rounded", Effect::Precision, times(2.5)).unwrap();
-            // Each is held against the one before.
-            chain.run("again", Effect::Exact, |_| Ok(String::new())).unwrap();
-            let entries: Vec<_> = chain
-                .passes
-                .iter()
-                .map(|pass| (pass.name, &pass.summary[..], pass.closeness.unwrap()))
-                .collect();
-            assert_eq!(entries[0], ("nothing", "nothing", 1.0));
-            assert_eq!((entries[1].0, entries[1].1, entries[2].2), ("rounded", "times 2.5", 1.0));
-            assert!((entries[1].2 - 0.75).abs() < 1e-6, "{entries:?}");
-            assert_eq!(
-                (chain.passes[2].nodes, chain.passes[2].bytes),
-                (2, chain.document.encoded_len() as u64)
-            );
-        });
-    }
-
-    #[test]
-    fn a_pass_that_must_not_move_the_answer_and_does_is_an_error() {
-        with_chain(|chain| {
-            let refused = |pass: &dyn Fn(&mut Document)| {
-                let mut chain = chain.clone();
-                let error = chain.run("moved", Effect::Exact, |document| {
-                    pass(document);
-                    Ok(String::new())
-                });
-                assert!(chain.passes.is_empty());
-                error.unwrap_err()
-            };
-            let error = refused(&|document| drop(times(2.5)(document)));
-            assert!(error.to_string().contains("`moved`"), "{error}");
-            let CompileError::Changed { pass: "moved", closeness } = error else { panic!("{error}") };
-            assert!((closeness - 0.75).abs() < 1e-6, "{closeness}");
-            // The output that moved most counts.
-            let error =
-                refused(&|document| document.graph.node[1] = NodeProto::new("Abs", "", &["y"], &["z"]));
-            assert!(matches!(error, CompileError::Changed { closeness: 0.0, .. }), "{error}");
-            // So does one that is another size.
-            let error = refused(&|document| {
-                document.graph.node[1] = NodeProto::new("Concat", "", &["y", "c"], &["z"])
-                    .with("axis", farsight_graph::Attribute::Int(0));
-            });
-            assert!(matches!(error, CompileError::Changed { closeness: 0.0, .. }), "{error}");
-        });
-    }
-
-    #[test]
-    fn an_output_that_is_gone_does_not_count() {
-        with_chain(|mut chain| {
-            let cut = |document: &mut Document| {
-                document.graph.output.pop();
-                document.graph.node.pop();
-                Ok("cut".to_owned())
-            };
-            chain.run("cut", Effect::Exact, cut).unwrap();
-            assert_eq!(chain.passes[0].closeness, Some(1.0));
-        });
-    }
-
-    #[test]
-    fn a_pass_that_fails_is_named() {
-        with_chain(|mut chain| {
-            let fails = |_: &mut Document| Err(PassError::Evaluate("no arithmetic".to_owned()));
-            let error = chain.run("fails", Effect::Precision, fails).unwrap_err();
-            assert!(matches!(error, CompileError::Pass { pass: "fails", .. }), "{error}");
-            assert!(
-                error.to_string().contains("`fails`") && error.to_string().contains("no arithmetic"),
-                "{error}"
-            );
-        });
-    }
-
-    #[test]
-    fn a_model_that_cannot_be_loaded_any_more_is_an_error() {
-        with_chain(|mut chain| {
-            let broken = |document: &mut Document| {
-                document.graph.node[0].op_type = Some("Nonsense".to_owned());
-                Ok(String::new())
-            };
-            let error = chain.run("broken", Effect::Precision, broken).unwrap_err();
-            assert!(chain.passes.is_empty(), "{error}");
-        });
-    }
 }

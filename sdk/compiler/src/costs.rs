@@ -10,13 +10,11 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::CompileError;
+use crate::base::constants;
 use crate::facts::facts;
-use crate::job::constants;
 use crate::layers::macs;
 use crate::passes::{FixShapesSettings, FoldSettings, InputShape, fix_shapes, fold};
-
-/// ONNX Runtime's own operators.
-pub(crate) const MICROSOFT: &str = "com.microsoft";
+use crate::quantized::MICROSOFT;
 
 /// Operators that multiply but have no rule here.
 const NO_RULE: [&str; 12] = [

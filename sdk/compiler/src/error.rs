@@ -113,7 +113,7 @@ pub enum CompileError {
     /// The compiled model loses more than the budget allows.
     #[error(
         "{metric} fell from {source_value:.4} to {compiled:.4}: a drop of {drop:.4}, and {budget:.4} is allowed \
-         ({samples} samples). --max-drop {fits:.4} would have fitted; --precision keep loses nothing{}",
+         ({samples} samples). --max-drop {fits:.4} would fit what was measured; --precision keep loses nothing{}",
         costly_text(costly)
     )]
     TooMuchLost {

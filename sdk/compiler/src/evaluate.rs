@@ -105,12 +105,17 @@ pub fn evaluate(
 /// An error where every input failed.
 pub(crate) fn some_usable(samples: usize, failed: &[FailedInput]) -> Result<(), CompileError> {
     match (samples, failed.first()) {
-        (0, Some(first)) => Err(CompileError::Unresolved(format!(
-            "not one input could be used; the first: {}",
-            first.message
-        ))),
+        (0, Some(first)) => {
+            Err(CompileError::Inputs(format!("not one input could be used; the first: {}", first.message)))
+        }
         _ => Ok(()),
     }
+}
+
+/// What to tell of inputs that were left out.
+pub(crate) fn left_out(failed: &[FailedInput]) -> Option<String> {
+    let first = &failed.first()?.message;
+    Some(format!("{} input(s) left out of the measure; the first: {first}", failed.len()))
 }
 
 /// One input through one pipeline, or two.

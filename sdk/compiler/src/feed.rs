@@ -7,7 +7,8 @@ use farsight_engine::Session;
 use farsight_spec::Input;
 use farsight_vision::{Frame, Raster, picture};
 
-use crate::{CompileError, npy};
+use crate::CompileError;
+use crate::npy::{self, NpyTensor};
 
 /// Windows of one raster that are run at most: neighbours look alike.
 const WINDOWS: usize = 16;
@@ -15,7 +16,8 @@ const WINDOWS: usize = 16;
 /// Runs one file and calls `visit` after each run (a raster has many windows): the session holds the raw outputs.
 ///
 /// # Errors
-/// If the file cannot be read or does not fit the model's input, or the session fails. The message names the file.
+/// If the file cannot be read, does not fit the model's input or holds NaN or infinite numbers, of which no range can be
+/// taken and nothing measured, or the session fails. The message names the file.
 pub(crate) fn feed(
     pipeline: &mut Pipeline,
     file: &Path,
@@ -26,7 +28,15 @@ pub(crate) fn feed(
         CompileError::Inputs(if error.starts_with(&name) { error } else { format!("{name}: {error}") })
     };
     if file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy")) {
-        fill_from_npy(pipeline.session_mut(), file)?;
+        let tensor = npy::read(file)?;
+        let not_finite = tensor.not_finite();
+        if not_finite > 0 {
+            return Err(named(format!(
+                "it holds {not_finite} NaN or infinite numbers; leave it out, or look for what made them (a division by 0, \
+                 a value that means \"no data\")"
+            )));
+        }
+        fill(pipeline.session_mut(), file, &tensor)?;
         pipeline.session_mut().run()?;
         return visit(pipeline.session());
     }
@@ -61,7 +71,10 @@ pub(crate) fn feed(
 /// # Errors
 /// If the file is no tensor, or its type or shape is not the input's.
 pub fn fill_from_npy(session: &mut Session, file: &Path) -> Result<(), CompileError> {
-    let tensor = npy::read(file)?;
+    fill(session, file, &npy::read(file)?)
+}
+
+fn fill(session: &mut Session, file: &Path, tensor: &NpyTensor) -> Result<(), CompileError> {
     let wrong = |message: String| Err(CompileError::Inputs(format!("{}: {message}", file.display())));
     let [info] = session.inputs() else {
         return wrong(format!("the model has {} inputs, one .npy file fills one", session.inputs().len()));

@@ -3,13 +3,18 @@
 //! replacement, and the drop of each draw is taken. Both models get the same draws, so what makes a sample hard
 //! for both falls out of the difference.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use farsight::Pipeline;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Samples};
 use crate::decide::{Decision, Opened};
 use crate::evaluate::{EvaluateSettings, FailedInput, some_usable};
 use crate::generate::Random;
+use crate::runs::Runs;
 use crate::tally::{AGREEMENT, AgreementDraws, AgreementTally, Measured, Scores, Tally, TallyDraws};
+use crate::thinning::Thinning;
 use crate::{CompileError, Progress};
 
 /// Draws of the bootstrap.
@@ -18,6 +23,8 @@ const DRAWS: usize = 200;
 const SEED: u64 = 1;
 /// Part of the draws that lie at or below [`Verdict::upper`].
 const CONFIDENCE: f64 = 0.95;
+/// The source's decisions may take so many bytes: masks of whole scenes are large.
+const MOST_HELD: usize = 128 << 20;
 
 /// Holds compiled models against their source on fixed samples; the source runs once.
 pub struct Judge<'d> {
@@ -26,18 +33,54 @@ pub struct Judge<'d> {
     /// A tally without a sample.
     nothing: Tally,
     samples: Vec<Sample>,
+    /// The source's measures, one a sample.
+    tallies: Vec<Tally>,
     /// The source's scores on all samples.
     scores: Scores,
+    /// Whether labels are the measure.
+    by_labels: bool,
     /// The source's measure in each draw; `None` where the draw holds nothing to be found.
     drawn: Vec<Option<f64>>,
     failed: Vec<FailedInput>,
+    thinned: usize,
 }
 
 /// A sample, and what the source decides about it.
+#[derive(Clone)]
 struct Sample {
     /// Its place in the data.
     index: usize,
-    decision: Decision,
+    decision: Arc<Kept>,
+}
+
+/// A decision in little memory.
+enum Kept {
+    AsItIs(Decision),
+    Mask(Runs),
+}
+
+impl Kept {
+    fn of(decision: Decision) -> Self {
+        match decision {
+            Decision::Mask(mask) => Self::Mask(Runs::of(&mask)),
+            small => Self::AsItIs(small),
+        }
+    }
+
+    fn decision(&self) -> Decision {
+        match self {
+            Self::AsItIs(decision) => decision.clone(),
+            Self::Mask(runs) => Decision::Mask(runs.mask()),
+        }
+    }
+
+    /// Bytes held; boxes and classes are too few to count.
+    fn size(&self) -> usize {
+        match self {
+            Self::AsItIs(_) => 0,
+            Self::Mask(runs) => runs.size(),
+        }
+    }
 }
 
 /// What a compiled model loses.
@@ -63,9 +106,10 @@ pub struct Verdict {
 }
 
 impl<'d> Judge<'d> {
-    /// Runs the source over `chosen` (indices of samples) and keeps what it decides: a byte a pixel for masks,
+    /// Runs the source over `chosen` (indices of samples) and keeps what it decides: runs of pixels for masks,
     /// else the boxes or classes. Of the settings `conf` counts; how many samples there are `chosen` says.
-    /// Samples that cannot be used are left out: [`Judge::failed`].
+    /// Samples that cannot be used are left out ([`Judge::failed`]), and every second one for as often as the masks
+    /// take too much memory ([`Judge::thinned`]).
     ///
     /// # Errors
     /// If not one sample could be used, the data has no such sample, or masks are to be measured without labels.
@@ -79,25 +123,30 @@ impl<'d> Judge<'d> {
         let nothing = Tally::new(data, source.spec().output.labels().len())?;
         check(&chosen, data)?;
         let inputs = data.inputs();
-        let (mut samples, mut tallies, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut thinning, mut failed) = (Thinning::new(MOST_HELD), Vec::new());
         for (done, &index) in chosen.iter().enumerate() {
             progress(Progress { step: "running the source model", done, total: chosen.len() });
+            if !thinning.wants(done) {
+                continue;
+            }
             let mut tally = nothing.clone();
             let decision = Opened::open(inputs[index], &source.spec().input).and_then(|mut input| {
                 let decision = input.decide(source)?;
                 tally.add(data, index, &decision, input.size())?;
-                Ok(decision)
+                Ok(Kept::of(decision))
             });
             match decision {
                 Ok(decision) => {
-                    samples.push(Sample { index, decision });
-                    tallies.push(tally);
+                    let size = decision.size();
+                    thinning.keep(done, size, (Sample { index, decision: Arc::new(decision) }, tally));
                 }
                 Err(message) => failed.push(FailedInput { file: inputs[index].to_owned(), message }),
             }
         }
+        let (samples, tallies): (Vec<_>, Vec<_>) = thinning.kept().unzip();
         some_usable(samples.len(), &failed)?;
-        Ok(Self::of(data, settings.conf, nothing, samples, &tallies, failed))
+        let thinned = chosen.len() - failed.len() - samples.len();
+        Ok(Self { thinned, ..Self::of(data, settings.conf, nothing, samples, tallies, failed) })
     }
 
     /// `tallies`: the source's, one a sample; there is one at least.
@@ -106,27 +155,50 @@ impl<'d> Judge<'d> {
         conf: f32,
         nothing: Tally,
         samples: Vec<Sample>,
-        tallies: &[Tally],
+        tallies: Vec<Tally>,
         failed: Vec<FailedInput>,
     ) -> Self {
-        let scores = scores(tallies, &nothing);
-        let drawn = if scores.measure().1.is_some() {
-            let tallies = TallyDraws::new(tallies);
+        let scores = scores(&tallies, &nothing);
+        let by_labels = scores.measure().1.is_some();
+        let drawn = if by_labels {
+            let tallies = TallyDraws::new(&tallies);
             draws(samples.len()).map(|times| tallies.measure(&times)).collect()
         } else {
             Vec::new()
         };
-        Self { data, conf, nothing, samples, scores, drawn, failed }
+        Self { data, conf, nothing, samples, tallies, scores, by_labels, drawn, failed, thinned: 0 }
     }
 
-    /// Whether there is anything to be right about: labels that can be measured, or something that the source found.
+    /// One that measures on the samples of both.
+    pub fn joined(&self, other: &Self) -> Self {
+        let samples = self.samples.iter().chain(&other.samples).cloned().collect();
+        let tallies = self.tallies.iter().chain(&other.tallies).cloned().collect();
+        Self::of(self.data, self.conf, self.nothing.clone(), samples, tallies, Vec::new())
+    }
+
+    /// Whether labels are the measure.
+    pub fn is_labelled(&self) -> bool {
+        self.by_labels
+    }
+
+    /// Whether labels can tell a loss: of a measure that is 0 for the source nothing can be lost.
+    pub fn labels_tell(&self) -> bool {
+        self.by_labels && self.scores.measure().1.is_some_and(|value| value > 0.0)
+    }
+
+    /// From now on agreement is the measure, whatever labels there are.
+    pub fn leave_labels(&mut self) {
+        self.by_labels = false;
+    }
+
+    /// Whether there is anything to be right about: labels that are the measure, or something that the source found.
     /// Where neither is, any model that finds nothing would pass as perfect.
     pub fn has_something_to_find(&self) -> bool {
-        let found = |decision: &Decision| match decision {
-            Decision::Boxes(boxes) => boxes.iter().any(|found| found.score > self.conf),
-            Decision::Classes(_) | Decision::Mask(_) => true,
+        let found = |sample: &Sample| match &*sample.decision {
+            Kept::AsItIs(Decision::Boxes(boxes)) => boxes.iter().any(|found| found.score > self.conf),
+            Kept::AsItIs(_) | Kept::Mask(_) => true,
         };
-        self.scores.measure().1.is_some() || self.samples.iter().any(|sample| found(&sample.decision))
+        self.by_labels || self.samples.iter().any(found)
     }
 
     /// How many samples are measured.
@@ -137,6 +209,11 @@ impl<'d> Judge<'d> {
     /// Samples that could not be used; they count for neither model.
     pub fn failed(&self) -> &[FailedInput] {
         &self.failed
+    }
+
+    /// Samples that were left out because the source's masks of all would take too much memory.
+    pub fn thinned(&self) -> usize {
+        self.thinned
     }
 
     /// Runs a compiled model over the same samples.
@@ -176,7 +253,7 @@ impl<'d> Judge<'d> {
     ) -> Result<(Tally, AgreementTally), String> {
         let (mut tally, mut agreement) = (self.nothing.clone(), AgreementTally::new(self.conf));
         tally.add(self.data, sample.index, found, size)?;
-        agreement.add(&sample.decision, found);
+        agreement.add(&sample.decision.decision(), found);
         Ok((tally, agreement))
     }
 
@@ -186,7 +263,8 @@ impl<'d> Judge<'d> {
         agreements.iter().for_each(|one| agreement.merge(one));
         let agreement = agreement.result();
         let scores = scores(tallies, &self.nothing);
-        let measured = Measured::of(Some(&self.scores), Some(&scores), agreement);
+        let labels = self.by_labels.then_some(&self.scores);
+        let measured = Measured::of(labels, Some(&scores), agreement);
         let drop = measured.source - measured.compiled;
         let drops = if measured.metric == AGREEMENT {
             let agreements = AgreementDraws::new(agreements);
@@ -254,18 +332,45 @@ fn upper(mut values: Vec<f64>) -> Option<f64> {
     values.get(place.saturating_sub(1)).copied()
 }
 
-/// Pairs of blocks that [`halves`] makes at most.
+/// Pairs of blocks that [`blocks`] makes at most.
 const MOST_PAIRS: usize = 4;
 /// Samples in a pair of blocks, at least.
 const LEAST_IN_PAIR: usize = 16;
 
-/// Splits samples into a half to search on and a half to judge on, the first at most one larger.
+/// Splits the data into a half to search on and a half to judge on, the first at most one larger. Both are sorted.
 ///
 /// Pictures of one film are neighbours, and near-copies of what was searched on would judge too kindly: the
 /// halves take whole blocks of neighbours in turn. 8 blocks, fewer where they would hold less than 8 samples,
 /// never less than 2: each half sees four places of the data (two blocks alone may be day and night), and near-copies
 /// meet at 7 borders only.
-pub fn halves(indices: &[usize]) -> (Vec<usize>, Vec<usize>) {
+///
+/// Where samples have a class, each class is halved so: sorted by folder, the first half would be other classes than
+/// the second.
+pub fn halves(data: &Dataset) -> (Vec<usize>, Vec<usize>) {
+    let (mut search, mut judge) = (Vec::new(), Vec::new());
+    for group in classes(data) {
+        let (larger, smaller) = blocks(&group);
+        let (first, second) = if search.len() <= judge.len() { (larger, smaller) } else { (smaller, larger) };
+        search.extend(first);
+        judge.extend(second);
+    }
+    search.sort_unstable();
+    judge.sort_unstable();
+    (search, judge)
+}
+
+/// The samples of each class; all in one group where they have none.
+fn classes(data: &Dataset) -> Vec<Vec<usize>> {
+    let Samples::Classify(samples) = &data.samples else { return vec![(0..data.len()).collect()] };
+    let mut classes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, sample) in samples.iter().enumerate() {
+        classes.entry(sample.class).or_default().push(index);
+    }
+    classes.into_values().collect()
+}
+
+/// Blocks of neighbours in turn, the first half at most one larger.
+fn blocks(indices: &[usize]) -> (Vec<usize>, Vec<usize>) {
     let pairs = (indices.len() / LEAST_IN_PAIR).clamp(1, MOST_PAIRS);
     let mut halves = [Vec::new(), Vec::new()];
     let lengths = [indices.len().div_ceil(2), indices.len() / 2];
@@ -281,7 +386,7 @@ pub fn halves(indices: &[usize]) -> (Vec<usize>, Vec<usize>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use farsight::{ClassScore, Detection};
 
     use super::*;
@@ -306,7 +411,7 @@ mod tests {
         Decision::Classes(vec![ClassScore { class, score: 0.9 }])
     }
 
-    fn judge(data: &Dataset, decisions: Vec<Decision>) -> Judge<'_> {
+    pub(crate) fn judge(data: &Dataset, decisions: Vec<Decision>) -> Judge<'_> {
         let nothing = Tally::new(data, 9).unwrap();
         let tally = |(index, decision): (usize, &Decision)| {
             let mut tally = nothing.clone();
@@ -314,12 +419,12 @@ mod tests {
             tally
         };
         let tallies: Vec<Tally> = decisions.iter().enumerate().map(tally).collect();
-        let sample = |(index, decision)| Sample { index, decision };
+        let sample = |(index, decision)| Sample { index, decision: Arc::new(Kept::of(decision)) };
         let samples = decisions.into_iter().enumerate().map(sample).collect();
-        Judge::of(data, CONF, nothing, samples, &tallies, Vec::new())
+        Judge::of(data, CONF, nothing, samples, tallies, Vec::new())
     }
 
-    fn verdict(judge: &Judge, decisions: &[Decision]) -> Verdict {
+    pub(crate) fn verdict(judge: &Judge, decisions: &[Decision]) -> Verdict {
         let held = judge.samples.iter().zip(decisions);
         let (tallies, agreements): (Vec<_>, Vec<_>) =
             held.map(|(sample, found)| judge.hold(sample, found, [1, 1]).unwrap()).unzip();
@@ -394,17 +499,62 @@ mod tests {
 
     #[test]
     fn halves_are_balanced_blocks() {
-        for count in 0..300 {
-            let indices: Vec<usize> = (0..count).map(|i| 3 * i).collect();
-            let (first, second) = halves(&indices);
+        for count in 1..300 {
+            let (first, second) = halves(&unlabelled(count));
             assert!(first.len() - second.len() <= 1, "{count}");
             let mut both = [first.clone(), second].concat();
             both.sort_unstable();
-            assert_eq!(both, indices);
-            let borders = first.windows(2).filter(|pair| pair[1] - pair[0] > 3).count();
+            assert_eq!(both, (0..count).collect::<Vec<_>>());
+            let borders = first.windows(2).filter(|pair| pair[1] - pair[0] > 1).count();
             assert_eq!(borders + 1, (count / 16).clamp(1, 4), "{count}");
         }
-        assert_eq!(halves(&[5]), (vec![5], vec![]));
-        assert_eq!(halves(&[1, 2, 3]), (vec![1, 2], vec![3]));
+        assert_eq!(halves(&unlabelled(1)), (vec![0], vec![]));
+        assert_eq!(halves(&unlabelled(3)), (vec![0, 1], vec![2]));
+    }
+
+    /// As folders give them: all cats before all dogs.
+    #[test]
+    fn each_half_sees_each_class() {
+        let truths = [vec![0; 10], vec![1; 11], vec![2; 3], vec![3; 1], vec![4; 1]].concat();
+        let (search, judge) = halves(&classes(&truths));
+        let of_class = |half: &[usize], class| half.iter().filter(|&&index| truths[index] == class).count();
+        let counts = |half: &[usize]| [0, 1, 2, 3, 4].map(|class| of_class(half, class));
+        assert_eq!((counts(&search), counts(&judge)), ([5, 6, 1, 1, 0], [5, 5, 2, 0, 1]));
+        assert!(search.is_sorted() && judge.is_sorted());
+    }
+
+    #[test]
+    fn joined_halves_measure_as_one() {
+        let data = classes(&[0, 1, 2, 3]);
+        let decisions = vec![class(0), class(1), class(1), class(3)];
+        let whole = judge(&data, decisions.clone());
+        let part = |from: usize, to: usize| {
+            let all = judge(&data, decisions.clone());
+            let nothing = all.nothing.clone();
+            let (samples, tallies) = (all.samples[from..to].to_vec(), all.tallies[from..to].to_vec());
+            Judge::of(&data, CONF, nothing, samples, tallies, Vec::new())
+        };
+        let joined = part(0, 2).joined(&part(2, 4));
+        let found = [class(0), class(2), class(1), class(3)];
+        assert_eq!(verdict(&joined, &found), verdict(&whole, &found));
+        assert_eq!(verdict(&joined, &found).samples, 4);
+    }
+
+    #[test]
+    fn labels_can_be_left() {
+        let data = classes(&[0, 1, 2, 3]);
+        let mut judge = judge(&data, vec![class(0), class(1), class(1), class(1)]);
+        assert!(judge.labels_tell() && judge.has_something_to_find());
+        judge.leave_labels();
+        let found = verdict(&judge, &[class(0), class(1), class(1), class(2)]);
+        assert_eq!((found.metric, found.source, found.compiled), (AGREEMENT, 1.0, 0.75));
+        assert!(found.deviation > 0.0);
+    }
+
+    #[test]
+    fn labels_of_which_the_source_finds_none_measure_nothing() {
+        let data = classes(&[0, 1]);
+        let judge = judge(&data, vec![class(2), class(3)]);
+        assert!(judge.is_labelled() && !judge.labels_tell());
     }
 }

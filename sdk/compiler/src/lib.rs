@@ -3,6 +3,7 @@
 //! [`compile`] is one straight line: read the source, resolve the spec from what the file says, run the
 //! passes, verify against the source model, write the bundle. Each of these steps has its own file.
 
+mod base;
 mod candidate;
 mod chain;
 mod costs;
@@ -20,14 +21,19 @@ mod layers;
 mod mask_file;
 mod measure;
 mod memory;
+mod movers;
+mod prepare;
 mod quantize;
 mod quantized;
 mod remarks;
 mod report;
 mod resolve;
+mod runs;
+mod search_time;
 mod self_test;
 mod source;
 mod tally;
+mod thinning;
 mod verify;
 mod write;
 
@@ -36,6 +42,7 @@ pub mod data;
 pub mod npy;
 pub mod passes;
 
+pub use chain::{Chain, Effect};
 pub use costs::{Activations, Costs, LayerCost, costs};
 pub use error::CompileError;
 pub use evaluate::{Agreement, EvaluateSettings, Evaluation, FailedInput, evaluate};

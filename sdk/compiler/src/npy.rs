@@ -20,6 +20,26 @@ pub struct NpyTensor {
     pub bytes: Vec<u8>,
 }
 
+impl NpyTensor {
+    /// How many of its numbers are NaN or infinite.
+    pub(crate) fn not_finite(&self) -> usize {
+        let count = |size, is_finite: &dyn Fn(&[u8]) -> bool| {
+            self.bytes.chunks_exact(size).filter(|chunk| !is_finite(chunk)).count()
+        };
+        // All ones in the exponent, whose last bits are at the end, little-endian.
+        let exponent = |chunk: &[u8], mask: u16| match chunk {
+            [.., low, high] => u16::from_le_bytes([*low, *high]) & mask != mask,
+            _ => true,
+        };
+        match self.element {
+            ElementType::F16 => count(2, &|chunk| exponent(chunk, 0x7c00)),
+            ElementType::F32 => count(4, &|chunk| exponent(chunk, 0x7f80)),
+            ElementType::F64 => count(8, &|chunk| exponent(chunk, 0x7ff0)),
+            _ => 0,
+        }
+    }
+}
+
 /// Why a `.npy` file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum NpyError {
@@ -159,6 +179,18 @@ mod tests {
         write(&path, ElementType::F32, &[1, 2], &values).unwrap();
         let tensor = read(&path).unwrap();
         assert_eq!((tensor.element, tensor.shape, tensor.bytes), (ElementType::F32, vec![1, 2], values));
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_counted() {
+        let tensor = |element, bytes: Vec<u8>| NpyTensor { element, shape: vec![bytes.len()], bytes };
+        let singles = [1.0, f32::NAN, f32::INFINITY, f32::MAX, -f32::INFINITY, 0.0].map(f32::to_le_bytes);
+        assert_eq!(tensor(ElementType::F32, singles.concat()).not_finite(), 3);
+        let doubles = [f64::MAX, f64::NAN, f64::INFINITY].map(f64::to_le_bytes);
+        assert_eq!(tensor(ElementType::F64, doubles.concat()).not_finite(), 2);
+        let halves = [half::f16::MAX, half::f16::NAN, half::f16::NEG_INFINITY].map(half::f16::to_le_bytes);
+        assert_eq!(tensor(ElementType::F16, halves.concat()).not_finite(), 2);
+        assert_eq!(tensor(ElementType::U8, vec![255; 8]).not_finite(), 0);
     }
 
     #[test]

@@ -9,10 +9,12 @@ use std::collections::HashSet;
 use farsight_graph::onnx::tensor_proto::DataType;
 use farsight_graph::onnx::{GraphProto, NodeProto, TensorProto};
 use farsight_graph::{Document, Facts, Links, ir_version_for};
-use farsight_spec::Target;
+use farsight_spec::{Target, has_vnni};
 use serde::Serialize;
 
-use crate::costs::{Costs, MICROSOFT, is_fixed, operator, shape_text};
+use crate::costs::{Costs, is_fixed, operator, shape_text};
+use crate::quantize::HALF_RANGE;
+use crate::quantized::{MICROSOFT, slow_nodes};
 
 /// At most that many places are named; all are counted.
 const NAMED: usize = 8;
@@ -133,10 +135,6 @@ impl<'m> Model<'m> {
         };
         layers.filter_map(quantized).collect()
     }
-
-    fn has_vnni(&self) -> bool {
-        self.target.cpu_features.iter().any(|feature| feature.ends_with("vnni"))
-    }
 }
 
 /// A remark on these nodes; `None` if there are none.
@@ -224,37 +222,32 @@ fn young_matmul_bits(model: &Model) -> Option<Remark> {
 }
 
 fn dynamic_conv(model: &Model) -> Option<Remark> {
-    on_nodes(
+    on_slow(
         "dynamic-conv",
-        model.graph.node.iter().filter(|node| node.is("ConvInteger") && model.on_cpu),
-        [
-            "dynamically quantized convolutions",
-            "each run measures the range of each input, and ConvInteger has no fast kernel: a YOLO takes 4 times as \
-             long as in float on x86",
-            "hand in the float model, or compile with --requantize",
-        ],
+        model,
+        "ConvInteger",
+        "dynamically quantized convolutions",
+        "hand in the float model, or compile with --requantize",
     )
 }
 
 fn weights_only(model: &Model) -> Option<Remark> {
-    let found = |node: &&NodeProto| {
-        let constant =
-            |node: &NodeProto| node.input(0).is_some_and(|name| model.links.tensor(name).is_some());
-        model.on_cpu
-            && node.is("Conv")
-            && model.dequantize(node.input(0)).is_none()
-            && model.dequantize(node.input(1)).is_some_and(constant)
-    };
-    on_nodes(
+    on_slow(
         "weights-only",
-        model.graph.node.iter().filter(found),
-        [
-            "convolutions whose weights alone are quantized",
-            "ONNX Runtime keeps their DequantizeLinear nodes: the weights are turned into float in every run (1.24 \
-             times the float time)",
-            "compile with --requantize, or store the weights as float16 (--precision fp16)",
-        ],
+        model,
+        "Conv",
+        "convolutions whose weights alone are quantized",
+        "compile with --requantize, or store the weights as float16 (--precision fp16)",
     )
+}
+
+/// A remark on the slow ones among the nodes of an operator, with the reasons that `compile` gives too.
+fn on_slow(kind: &'static str, model: &Model, op: &str, what: &str, advice: &str) -> Option<Remark> {
+    let slow = if model.on_cpu { slow_nodes(model.graph) } else { Vec::new() };
+    let (nodes, mut why): (Vec<_>, Vec<_>) = slow.into_iter().filter(|(node, _)| node.is(op)).unzip();
+    why.sort_unstable();
+    why.dedup();
+    on_nodes(kind, nodes, [what, &why.join("; "), advice])
 }
 
 /// On x86 ONNX Runtime turns a signed Q/DQ pair into an unsigned one, but only where the quantized value has one
@@ -308,12 +301,13 @@ fn unsigned_weights(model: &Model) -> Option<Remark> {
 /// Without VNNI two products are added in 16 bits (`vpmaddubsw`): 2 * 255 * 64 still fits, more does not.
 fn saturating_weights(model: &Model) -> Option<Remark> {
     let large = |tensor: &TensorProto| {
-        tensor.values::<i8>().is_ok_and(|values| values.iter().any(|value| value.unsigned_abs() > 64))
+        let values = tensor.values::<i8>().unwrap_or_default();
+        values.iter().any(|&value| i32::from(value).abs() > HALF_RANGE)
     };
     let found = |layer: &Quantized| {
         model.on_cpu
             && model.on_x86
-            && !model.has_vnni()
+            && !has_vnni(&model.target.cpu_features)
             && layer.input == Some(DataType::Uint8)
             && layer.values.is_some_and(large)
     };
@@ -324,7 +318,7 @@ fn saturating_weights(model: &Model) -> Option<Remark> {
             "int8 weights beyond -64 to 64",
             "the target does not promise VNNI: without it sums of two products saturate, and the answer is wrong (a \
              YOLO's AP fell from .681 to .610)",
-            "list avx512vnni or avxvnni in the target's cpu_features if the device has it, else quantize the weights \
+            "list vnni in the target's cpu_features if the device has it, else quantize the weights \
              to 7 bits (--requantize)",
         ],
     )

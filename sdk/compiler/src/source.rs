@@ -7,11 +7,13 @@ use std::time::Instant;
 use farsight::{Options, Pipeline};
 use farsight_bundle::{Digest, FileKind, sniff};
 use farsight_engine::{Library, Model, Session, Settings, describe};
+use farsight_graph::onnx::NodeProto;
 use farsight_graph::onnx::tensor_shape_proto::dimension::Value as Length;
 use farsight_graph::{Document, DocumentError};
 use farsight_spec::{Metadata, MetadataError, ModelSpec, Output, Target, TensorInfo};
 
 use crate::CompileError;
+use crate::movers::is_mover;
 use crate::passes::{FixShapesSettings, InputShape, fix_shapes};
 use crate::report::PassEntry;
 use crate::resolve::{Said, resolve_input, resolve_output, spec_of_metadata};
@@ -158,7 +160,8 @@ impl PassEntry {
 
 /// Writes into the document what a session says of its outputs.
 fn declare_outputs(document: &mut Document, outputs: &[TensorInfo]) {
-    for (declared, said) in document.graph.output.iter_mut().zip(outputs) {
+    for declared in &mut document.graph.output {
+        let Some(said) = outputs.iter().find(|said| said.name == declared.name()) else { continue };
         for (axis, length) in declared.axes_mut().into_iter().flatten().zip(&said.shape) {
             if let (None, Some(length)) = (&axis.value, length) {
                 axis.value = Some(Length::DimValue(*length as i64));
@@ -195,9 +198,9 @@ fn document_bytes(path: &Path, document: &Document) -> Result<u64, CompileError>
 
 /// Outputs whose values come straight out of a Softmax, possibly through nodes that only move them.
 fn softmax_outputs(document: &Document) -> Vec<String> {
-    const MOVERS: [&str; 7] = ["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Transpose"];
     let graph = &document.graph;
     let links = graph.links();
+    let moves = |node: &NodeProto| node.is("Cast") || is_mover(node);
     let is_softmax = |output: &str| {
         let mut value = output;
         // A chain longer than this is not "straight out of".
@@ -207,7 +210,7 @@ fn softmax_outputs(document: &Document) -> Vec<String> {
                 return true;
             }
             match node.input(0) {
-                Some(input) if MOVERS.iter().any(|mover| node.is(mover)) => value = input,
+                Some(input) if moves(node) => value = input,
                 _ => return false,
             }
         }
@@ -218,7 +221,7 @@ fn softmax_outputs(document: &Document) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use farsight_graph::onnx::{GraphProto, NodeProto, ValueInfoProto};
+    use farsight_graph::onnx::{GraphProto, ValueInfoProto};
 
     use super::*;
 

@@ -6,7 +6,7 @@ use farsight::Pipeline;
 use farsight_spec::{Activation, Layout, ModelSpec, Output, Task};
 
 use crate::data::Dataset;
-use crate::evaluate::{EvaluateSettings, evaluate};
+use crate::evaluate::{EvaluateSettings, Evaluation, evaluate, left_out};
 use crate::generate::fill_inputs;
 use crate::report::Accuracy;
 use crate::self_test::numbers;
@@ -39,36 +39,30 @@ impl VerifyData {
     }
 }
 
-/// Compares the compiled model with the source model.
+/// Compares the compiled model with the source model. `notes` gets what was left out.
 pub(crate) fn verify(
     source: &mut Pipeline,
     compiled: &mut Pipeline,
     data: &VerifyData,
     budget: f64,
+    notes: &mut Vec<String>,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Accuracy, CompileError> {
     match data {
-        VerifyData::Files(data, most) => on_files(source, compiled, data, *most, budget, progress),
+        VerifyData::Files(data, most) => {
+            let settings = EvaluateSettings { conf: 0.25, most: *most };
+            let found = evaluate(compiled, Some(source), data, settings, progress)?;
+            notes.extend(left_out(&found.failed));
+            Ok(on_files(&found, budget))
+        }
         VerifyData::Generated => on_generated(source, compiled, budget, progress),
     }
 }
 
-fn on_files(
-    source: &mut Pipeline,
-    compiled: &mut Pipeline,
-    data: &Dataset,
-    most: usize,
-    budget: f64,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Accuracy, CompileError> {
-    let settings = EvaluateSettings { conf: 0.25, most };
-    let found = evaluate(compiled, Some(source), data, settings, progress)?;
-    for failed in &found.failed {
-        log::warn!("left out: {}", failed.message);
-    }
+fn on_files(found: &Evaluation, budget: f64) -> Accuracy {
     let agreement = found.agreement.map_or(1.0, |agreement| agreement.agreement);
     let measured = Measured::of(found.reference_scores.as_ref(), found.scores.as_ref(), agreement);
-    Ok(Accuracy {
+    Accuracy {
         metric: measured.metric,
         source: measured.source,
         compiled: measured.compiled,
@@ -80,12 +74,12 @@ fn on_files(
         agreement,
         max_abs_error: found.agreement.and_then(|agreement| agreement.max_abs_error),
         data: "given",
-    })
+    }
 }
 
 /// Generated inputs show no objects, so raw outputs are compared: decisions where a class is greatest, values
 /// elsewhere.
-fn on_generated(
+pub(crate) fn on_generated(
     source: &mut Pipeline,
     compiled: &mut Pipeline,
     budget: f64,
@@ -116,6 +110,24 @@ fn on_generated(
         agreement: worst.agreement,
         max_abs_error: Some(worst.max_abs),
         data: "generated",
+    })
+}
+
+/// # Errors
+/// If more was lost than may be.
+pub(crate) fn within_budget(accuracy: &Accuracy) -> Result<(), CompileError> {
+    if accuracy.drop <= accuracy.budget {
+        return Ok(());
+    }
+    Err(CompileError::TooMuchLost {
+        metric: accuracy.metric,
+        source_value: accuracy.source,
+        compiled: accuracy.compiled,
+        drop: accuracy.drop,
+        budget: accuracy.budget,
+        samples: accuracy.samples,
+        fits: (accuracy.drop * 1e4).ceil() / 1e4,
+        costly: Vec::new(),
     })
 }
 

@@ -301,6 +301,7 @@ impl Form {
             grids: values.into_iter().map(grid).collect(),
             activation: *activation,
             weight_limit: 64,
+            per_channel: true,
         };
         let mut int8 = document.clone();
         qdq(&mut int8, &settings)?;

@@ -69,6 +69,16 @@ pub enum EngineError {
         /// The oldest version that the profile names.
         oldest: String,
     },
+    /// The library is newer than what the target profile is made for.
+    #[error("{} is ONNX Runtime {found}, the target is made for {newest} or earlier", path.display())]
+    NewerThanTarget {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+        /// The newest version that the profile names.
+        newest: String,
+    },
     /// The build is known not to work here.
     #[error("{} is ONNX Runtime {version}, which is known not to work here: {reason}", path.display())]
     KnownBad {
@@ -234,6 +244,7 @@ impl EngineError {
             Self::WrongArchitecture { .. } => "onnxruntime-architecture",
             Self::TooOld { .. } => "onnxruntime-too-old",
             Self::OlderThanTarget { .. } => "onnxruntime-too-old",
+            Self::NewerThanTarget { .. } => "onnxruntime-too-new",
             Self::KnownBad { .. } => "onnxruntime-known-bad",
             Self::Load { .. } => "onnxruntime-load",
             Self::AlreadyLoaded { .. } => "onnxruntime-loaded",

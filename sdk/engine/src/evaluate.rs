@@ -5,7 +5,8 @@ use farsight_spec::{Optimization, TensorInfo};
 use crate::session::signature;
 use crate::{EngineError, Library, Model, Result, Session, Settings};
 
-/// Inputs and outputs of a model. No buffers are made: every value of a model may be an output.
+/// Inputs and outputs of a model. No buffers are made: every value of a model may be an output. One that is no
+/// tensor of numbers (a sequence, text) is left out.
 ///
 /// # Errors
 /// As for [`Session::open`].

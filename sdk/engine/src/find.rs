@@ -143,7 +143,7 @@ fn versions_in(folder: &Path) -> Vec<PathBuf> {
     versions.into_iter().rev().map(|(_, path)| path).collect()
 }
 
-fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+pub(crate) fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
@@ -166,7 +166,7 @@ fn without_repeats(found: Vec<(Place, PathBuf)>) -> Vec<(Place, PathBuf)> {
 }
 
 /// Where the system's loader looks: `LD_LIBRARY_PATH`, `/etc/ld.so.conf.d`, the usual folders.
-fn system_folders() -> Vec<PathBuf> {
+pub(crate) fn system_folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = std::env::var_os("LD_LIBRARY_PATH")
         .map(|value| std::env::split_paths(&value).filter(|path| path.is_absolute()).collect())
         .unwrap_or_default();

@@ -6,11 +6,13 @@
 //! - [`Settings`]: threads, execution providers and memory, from a target profile.
 //! - [`Session`]: a model in memory; its buffers are made at open, a run allocates nothing of ours.
 //!   [`Canceller`] stops it from another thread, [`Session::run_until`] at a deadline.
+//! - [`Session::open_prepared`]: the same from what was prepared on this device ([`Cache`]), for a quick start.
 //! - [`evaluate`] and [`describe`]: one-off uses for tools.
 //! - `profile_run` (feature `profile`): times and providers, node by node.
 //!
 //! Nothing leaves the device: ONNX Runtime's telemetry is switched off before it is loaded.
 
+mod cache;
 mod control;
 mod element;
 mod error;
@@ -26,7 +28,9 @@ mod provider;
 mod raw;
 mod session;
 mod settings;
+mod startup;
 
+pub use cache::{Cache, Caching};
 pub use control::Canceller;
 pub use element::Element;
 pub use error::{EngineError, Result};
@@ -40,3 +44,4 @@ pub use profile::{NodeTime, nodes_by_provider, profile_run};
 pub use provider::{ProviderReport, known_providers};
 pub use session::{Model, Session};
 pub use settings::Settings;
+pub use startup::StartUp;

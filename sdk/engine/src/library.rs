@@ -1,5 +1,6 @@
 //! The one ONNX Runtime of this process.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -131,7 +132,7 @@ impl Library {
     /// Checks the version against what a target profile says of it.
     ///
     /// # Errors
-    /// It is older than the profile's oldest, or one of the profile's known bad versions.
+    /// It is older than the profile's oldest, newer than its newest, or one of its known bad versions.
     pub fn check(&self, build: &OrtBuild) -> Result<()> {
         if let Some(reason) = build.known_bad.get(&self.version) {
             return Err(EngineError::KnownBad {
@@ -147,7 +148,14 @@ impl Library {
                 oldest: build.oldest.clone(),
             });
         }
-        Ok(())
+        match &build.newest {
+            Some(newest) if build.is_past_newest(&self.version) => Err(EngineError::NewerThanTarget {
+                path: self.path.clone(),
+                found: self.version.clone(),
+                newest: newest.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn environment(&self) -> &Environment {
@@ -177,6 +185,22 @@ fn forward(level: LogLevel, place: &str, message: &str) {
         LogLevel::Warning => log::Level::Warn,
         LogLevel::Error | LogLevel::Fatal => log::Level::Error,
     };
+    if level == log::Level::Error {
+        OVERHEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(|heard| message.clone_into(heard)));
+    }
     // The caller is C++: a logger that panics must not unwind into it.
     let _ = catch_unwind(AssertUnwindSafe(|| log::log!(target: "onnxruntime", level, "{message} ({place})")));
+}
+
+thread_local! {
+    /// The last error that ONNX Runtime told this thread, while someone listens.
+    static OVERHEARD: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What `work` gives, and the last error that ONNX Runtime told its log meanwhile: of a provider that cannot be set
+/// up it tells the reason there only. Empty if it told none.
+pub(crate) fn overhear<T>(work: impl FnOnce() -> T) -> (T, String) {
+    OVERHEARD.set(Some(String::new()));
+    let result = work();
+    (result, OVERHEARD.take().unwrap_or_default())
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ort::session::builder::SessionBuilder;
 use serde_json::Value;
 
 use crate::provider::short_name;
-use crate::session::{builder, set};
+use crate::session::set;
 use crate::{EngineError, Library, Model, Result, Session, Settings};
 
 /// What one node of the optimized graph took.
@@ -39,9 +40,9 @@ pub fn profile_run(
     let failed = |reason: String| EngineError::Profile { reason };
     let runs = runs.max(1);
     let folder = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
-    let (options, providers) = builder(library, settings)?;
-    let options = set("profiling", options.with_profiling(folder.path().join("profile")))?;
-    let mut session = Session::commit(library, model, &options, providers, settings.threads)?;
+    let file = folder.path().join("profile");
+    let profiling = |options: SessionBuilder| set("profiling", options.with_profiling(&file));
+    let mut session = Session::open_as(library, model, settings, &profiling)?;
     fill(&mut session)?;
     for _ in 0..=runs {
         session.run()?;

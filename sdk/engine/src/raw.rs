@@ -7,11 +7,14 @@
 
 use std::alloc::Layout;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::fs::File;
 use std::path::Path;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use farsight_spec::ElementType;
 use ort::environment::Environment;
+use ort::ep::ExecutionProvider;
 use ort::session::RunOptions;
 use ort::session::builder::SessionBuilder;
 use ort::{AsPointer, sys};
@@ -120,6 +123,8 @@ pub(crate) enum Append {
     Cuda,
     /// TensorRT's own options object.
     TensorRt,
+    /// By a function of its own, which `ort` looks up in the library.
+    Acl,
 }
 
 /// Adds a provider to a session's list.
@@ -162,13 +167,38 @@ pub(crate) fn append_provider(
                 done
             }
         }
+        Append::Acl => append_acl(builder, options),
     }
+}
+
+fn append_acl(builder: &mut SessionBuilder, options: &[(CString, CString)]) -> Said<()> {
+    let mut provider = ort::ep::ACL::default();
+    for (key, value) in options {
+        provider = match (key.to_bytes(), value.to_bytes()) {
+            (b"enable_fast_math", b"1" | b"true") => provider.with_fast_math(true),
+            (b"enable_fast_math", b"0" | b"false") => provider.with_fast_math(false),
+            _ => {
+                return Err(format!("it takes enable_fast_math = \"0\" or \"1\", found {key:?} = {value:?}"));
+            }
+        };
+    }
+    provider.register(builder).map_err(|error| error.to_string())
 }
 
 /// Gives memory back to the system as soon as it is free.
 pub(crate) fn disable_arena(builder: &mut SessionBuilder) -> Said<()> {
     // SAFETY: the options live and belong to the builder.
     check(unsafe { (ort::api().DisableCpuMemArena)(builder.ptr_mut()) })
+}
+
+/// A file mapped for reading.
+pub(crate) type Mapped = memmap2::Mmap;
+
+/// Maps a file of the cache.
+pub(crate) fn map(file: &File) -> std::io::Result<Mapped> {
+    // SAFETY: read-only. A file of the cache is written under another name and renamed, never changed or cut; who
+    // could do that by hand (see `cache::entry`) is the user that this process belongs to, or root.
+    unsafe { Mapped::map(file) }
 }
 
 /// One side of a model.
@@ -189,7 +219,11 @@ impl Port {
 
 /// A model in ONNX Runtime.
 #[derive(Debug)]
-pub(crate) struct Graph(NonNull<sys::OrtSession>);
+pub(crate) struct Graph {
+    session: NonNull<sys::OrtSession>,
+    /// Where its weights lie, if ONNX Runtime did not copy them. Dropped after the session is released.
+    bytes: Option<Arc<Mapped>>,
+}
 
 // SAFETY: a session may be used from any thread, by one at a time.
 unsafe impl Send for Graph {}
@@ -197,7 +231,7 @@ unsafe impl Send for Graph {}
 impl Drop for Graph {
     fn drop(&mut self) {
         // SAFETY: made by CreateSession…, released once.
-        unsafe { (ort::api().ReleaseSession)(self.0.as_ptr()) };
+        unsafe { (ort::api().ReleaseSession)(self.session.as_ptr()) };
     }
 }
 
@@ -215,7 +249,19 @@ impl Graph {
                 &mut session,
             )
         })?;
-        not_null(session).map(Self)
+        not_null(session).map(|session| Self { session, bytes: None })
+    }
+
+    /// Opens a model in ONNX Runtime's own format that stays where it is: `options` tell it not to copy.
+    pub(crate) fn from_mapped(env: &Environment, options: &SessionBuilder, model: Arc<Mapped>) -> Said<Self> {
+        let mut graph = Self::from_bytes(env, options, &model)?;
+        graph.bytes = Some(model);
+        Ok(graph)
+    }
+
+    /// What it lives on, if it was opened by [`Graph::from_mapped`].
+    pub(crate) fn bytes(&self) -> Option<Arc<Mapped>> {
+        self.bytes.clone()
     }
 
     /// Opens a model file, with its external data beside it.
@@ -224,7 +270,7 @@ impl Graph {
         let mut session = ptr::null_mut();
         // SAFETY: environment and options live; the path is a C string.
         check(unsafe { (ort::api().CreateSession)(env.ptr(), path.as_ptr(), options.ptr(), &mut session) })?;
-        not_null(session).map(Self)
+        not_null(session).map(|session| Self { session, bytes: None })
     }
 
     /// All inputs or outputs, each with its name as ONNX Runtime spells it (UTF-8 or not).
@@ -238,16 +284,16 @@ impl Graph {
         };
         let mut count = 0;
         // SAFETY: the session lives, `count` is a place for the answer.
-        check(unsafe { count_of(self.0.as_ptr(), &mut count) })?;
+        check(unsafe { count_of(self.session.as_ptr(), &mut count) })?;
         let mut tensors = Vec::new();
         for i in 0..count {
             let name = string_from(|allocator, out| {
                 // SAFETY: `i` is below the count; the allocator is the default one.
-                check(unsafe { name_of(self.0.as_ptr(), i, allocator, out) })
+                check(unsafe { name_of(self.session.as_ptr(), i, allocator, out) })
             })?;
             let mut info = ptr::null_mut();
             // SAFETY: as above.
-            check(unsafe { type_of(self.0.as_ptr(), i, &mut info) })?;
+            check(unsafe { type_of(self.session.as_ptr(), i, &mut info) })?;
             let info = not_null(info)?;
             let described = describe_type(info);
             // SAFETY: made by the call above, used for the last time.
@@ -262,7 +308,7 @@ impl Graph {
     pub(crate) fn end_profiling(&mut self) -> Said<String> {
         string_from(|allocator, out| {
             // SAFETY: the session lives; the allocator is the default one.
-            check(unsafe { (ort::api().SessionEndProfiling)(self.0.as_ptr(), allocator, out) })
+            check(unsafe { (ort::api().SessionEndProfiling)(self.session.as_ptr(), allocator, out) })
         })
         .map(|path| path.to_string_lossy().into_owned())
     }
@@ -275,7 +321,7 @@ impl Graph {
         // exists while `bindings` is borrowed exclusively. An input without a tensor was refused before.
         let status = unsafe {
             (ort::api().Run)(
-                self.0.as_ptr(),
+                self.session.as_ptr(),
                 options.ptr(),
                 bindings.input_names.pointers.as_ptr(),
                 bindings.input_values.as_ptr(),

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,8 +12,9 @@ use ort::session::builder::{BuilderResult, GraphOptimizationLevel, SessionBuilde
 use crate::control::{Control, Watchdog};
 use crate::library::wanted_level;
 use crate::provider::{self, ProviderReport};
-use crate::raw::{self, Bindings, Graph, Port, Tensor};
-use crate::{Canceller, Element, EngineError, Library, Result, Settings};
+use crate::raw::{self, Bindings, Described, Graph, Port, Tensor};
+use crate::startup;
+use crate::{Canceller, Element, EngineError, Library, Result, Settings, StartUp};
 
 /// A model to open.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,11 @@ pub struct Session {
     outputs: Vec<TensorInfo>,
     providers: Vec<ProviderReport>,
     threads: usize,
+    startup: StartUp,
+    /// Where in the cache that is which it was opened from.
+    prepared: Option<PathBuf>,
+    /// How it was opened, if it lives on a mapped file.
+    mapped: Option<(&'static Library, Settings)>,
 }
 
 impl Session {
@@ -62,26 +68,64 @@ impl Session {
     /// # Errors
     /// The model is unreadable or not supported, a provider is missing, or a tensor is not of numbers.
     pub fn open(library: &'static Library, model: Model<'_>, settings: &Settings) -> Result<Self> {
-        let (builder, providers) = builder(library, settings)?;
-        Self::commit(library, model, &builder, providers, settings.threads)
+        Self::open_as(library, model, settings, &Ok)
     }
 
-    pub(crate) fn commit(
+    /// Opens a model with what `options` adds to the session options. A provider may be there and not start (no
+    /// GPU, say): where a fallback is allowed, it is left out like one that is missing.
+    pub(crate) fn open_as(
         library: &'static Library,
         model: Model<'_>,
-        builder: &SessionBuilder,
+        settings: &Settings,
+        options: &dyn Fn(SessionBuilder) -> Result<SessionBuilder>,
+    ) -> Result<Self> {
+        let mut settings = settings.clone();
+        let mut left_out = Vec::new();
+        loop {
+            let (builder, mut providers) = builder(library, &settings)?;
+            let first = providers.iter().find(|provider| provider.is_used() && !provider.is_cpu()).cloned();
+            match (graph(library, model, &options(builder)?), first) {
+                (Ok(graph), _) => {
+                    left_out.append(&mut providers);
+                    return Self::of_graph(graph, model, left_out, settings.threads);
+                }
+                (Err(EngineError::Model { reason, .. }), Some(first)) if settings.allow_fallback => {
+                    log::warn!("execution provider {} is left out: {reason}", first.name);
+                    settings.providers.retain(|provider| provider.name != first.name);
+                    left_out.push(ProviderReport { missing: Some(reason), ..first });
+                }
+                (Err(error), _) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes the buffers of a graph; `model` is where it came from.
+    pub(crate) fn of_graph(
+        graph: Graph,
+        model: Model<'_>,
         providers: Vec<ProviderReport>,
         threads: usize,
     ) -> Result<Self> {
         let unreadable = |reason: String| EngineError::Model { model: model.to_string(), reason };
-        let graph = graph(library, model, builder)?;
         let (input_names, inputs) = tensors(&graph, Port::Input, model)?;
         let (output_names, outputs) = tensors(&graph, Port::Output, model)?;
         let elements = outputs.iter().map(|output| output.element);
         let bindings = Bindings::new(input_names, output_names.into_iter().zip(elements).collect());
         let control = Control::new().map_err(unreadable)?;
-        let mut session =
-            Self { watchdog: None, graph, bindings, control, inputs, outputs, providers, threads };
+        let startup = StartUp::Plain;
+        let mut session = Self {
+            watchdog: None,
+            graph,
+            bindings,
+            control,
+            inputs,
+            outputs,
+            providers,
+            threads,
+            startup,
+            prepared: None,
+            mapped: None,
+        };
         session.bind_fixed_shapes()?;
         Ok(session)
     }
@@ -132,6 +176,50 @@ impl Session {
     /// still give nodes that none of them takes to the CPU (see [`Settings::providers`]).
     pub fn providers(&self) -> &[ProviderReport] {
         &self.providers
+    }
+
+    /// From what it was opened: the model itself, or what was prepared on this device.
+    pub fn startup(&self) -> &StartUp {
+        &self.startup
+    }
+
+    /// The folder of what it was opened from, if that was prepared on this device.
+    pub fn prepared(&self) -> Option<&Path> {
+        self.prepared.as_deref()
+    }
+
+    pub(crate) fn started(mut self, startup: StartUp) -> Self {
+        self.startup = startup;
+        self
+    }
+
+    /// Another session on the same mapped file, which is in memory once; `None` if this one was opened from the
+    /// model, or by a provider.
+    ///
+    /// # Errors
+    /// As for [`Session::open`].
+    pub fn another(&self) -> Result<Option<Self>> {
+        let (Some((library, settings)), Some(folder)) = (&self.mapped, &self.prepared) else {
+            return Ok(None);
+        };
+        let bytes = self.graph.bytes();
+        let open = |bytes| startup::mapped(library, settings, self.providers.clone(), folder, bytes);
+        bytes.map(open).transpose()
+    }
+
+    pub(crate) fn lives_on_a_map(mut self, library: &'static Library, settings: &Settings) -> Self {
+        self.mapped = Some((library, settings.clone()));
+        self
+    }
+
+    pub(crate) fn prepared_in(mut self, folder: &Path) -> Self {
+        self.prepared = Some(folder.to_path_buf());
+        self
+    }
+
+    pub(crate) fn provided_by(mut self, providers: &[ProviderReport]) -> Self {
+        self.providers = providers.to_vec();
+        self
     }
 
     /// Gives input `i` a shape and a buffer of zeros. Needed once for inputs of open shape; the same shape
@@ -295,7 +383,7 @@ impl Session {
     }
 }
 
-fn graph(library: &'static Library, model: Model<'_>, builder: &SessionBuilder) -> Result<Graph> {
+pub(crate) fn graph(library: &'static Library, model: Model<'_>, builder: &SessionBuilder) -> Result<Graph> {
     let environment = library.environment();
     match model {
         Model::Bytes([]) => Err("it is empty".to_owned()),
@@ -307,7 +395,8 @@ fn graph(library: &'static Library, model: Model<'_>, builder: &SessionBuilder) 
     .map_err(|reason| EngineError::Model { model: model.to_string(), reason })
 }
 
-/// What a model's inputs and outputs are, without making buffers for them.
+/// What a model's inputs and outputs are, without making buffers for them; outputs that are no tensors of numbers
+/// are left out.
 pub(crate) fn signature(
     library: &'static Library,
     model: Model<'_>,
@@ -315,7 +404,13 @@ pub(crate) fn signature(
 ) -> Result<(Vec<TensorInfo>, Vec<TensorInfo>)> {
     let (builder, _) = builder(library, settings)?;
     let graph = graph(library, model, &builder)?;
-    Ok((tensors(&graph, Port::Input, model)?.1, tensors(&graph, Port::Output, model)?.1))
+    let inputs = tensors(&graph, Port::Input, model)?.1;
+    let described = described(&graph, Port::Output, model)?;
+    let output = |(name, described): (CString, Described)| {
+        let (element, shape) = described.ok()?;
+        Some(TensorInfo { name: name.to_string_lossy().into_owned(), element, shape })
+    };
+    Ok((inputs, described.into_iter().filter_map(output).collect()))
 }
 
 /// Session options for these settings, and what became of the providers.
@@ -343,7 +438,8 @@ pub(crate) fn builder(
     if !settings.providers.is_empty() && !names_cpu && !settings.allow_fallback {
         builder = set("no fallback to the CPU", builder.with_disable_cpu_fallback())?;
     }
-    let reports = provider::append(&mut builder, library, &settings.providers, settings.allow_fallback)?;
+    let providers = provider::with_own_options(settings);
+    let reports = provider::append(&mut builder, library, &providers, settings.allow_fallback)?;
     Ok((builder, reports))
 }
 
@@ -370,12 +466,14 @@ fn check_model_file(path: &Path) -> std::result::Result<(), String> {
     }
 }
 
+fn described(graph: &Graph, port: Port, model: Model<'_>) -> Result<Vec<(CString, Described)>> {
+    graph.tensors(port).map_err(|reason| EngineError::Model { model: model.to_string(), reason })
+}
+
 fn tensors(graph: &Graph, port: Port, model: Model<'_>) -> Result<(Vec<CString>, Vec<TensorInfo>)> {
-    let described =
-        graph.tensors(port).map_err(|reason| EngineError::Model { model: model.to_string(), reason })?;
     let mut names = Vec::new();
     let mut infos = Vec::new();
-    for (raw_name, described) in described {
+    for (raw_name, described) in described(graph, port, model)? {
         let name = raw_name.to_string_lossy().into_owned();
         let (element, shape) = described.map_err(|found| EngineError::UnsupportedTensor {
             model: model.to_string(),

@@ -300,11 +300,21 @@ fn telemetry_is_forced_off(library: &'static Library) -> Result<(), Failed> {
 }
 
 fn checked_against_a_target(library: &'static Library) -> Result<(), Failed> {
-    let mut build = OrtBuild { oldest: "1.17".into(), from: "pypi".into(), known_bad: Default::default() };
+    let mut build = OrtBuild {
+        oldest: "1.17".into(),
+        newest: None,
+        from: "pypi".into(),
+        files: Vec::new(),
+        known_bad: Default::default(),
+    };
     library.check(&build)?;
     build.oldest = "99.0".into();
     assert!(matches!(expect_error(library.check(&build))?, EngineError::OlderThanTarget { .. }));
     build.oldest = "1.17".into();
+    build.newest = Some("1.17".into());
+    assert!(matches!(expect_error(library.check(&build))?, EngineError::NewerThanTarget { .. }));
+    build.newest = Some(library.version().into());
+    library.check(&build)?;
     build.known_bad.insert(library.version().into(), "it is slow".into());
     assert!(expect_error(library.check(&build))?.to_string().ends_with("known not to work here: it is slow"));
     Ok(())

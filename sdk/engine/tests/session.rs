@@ -348,8 +348,7 @@ fn missing_provider(library: Lib) -> Outcome {
 
     settings.providers = vec![provider("Abacus")];
     let message = expect_error(Session::open(library, Model::Bytes(&add), &settings))?.to_string();
-    let expected =
-        "execution provider \"Abacus\" is not known; known are CPU, XNNPACK, OpenVINO, CUDA, TensorRT, QNN";
+    let expected = "execution provider \"Abacus\" is not known; known are CPU, XNNPACK, ACL, OpenVINO, CUDA, TensorRT, QNN";
     assert_eq!(message, expected);
     Ok(())
 }

@@ -108,8 +108,8 @@ impl Status {
             Error::Frame(_) | Error::Preprocess(_) => Self::BadFrame,
             Error::Decode(_) | Error::Contract(_) => Self::Model,
             Error::WrongInput { .. } | Error::WrongTask { .. } => Self::WrongTask,
-            #[cfg(feature = "rasters")]
-            Error::Raster(_) | Error::Tiles(_) => Self::Raster,
+            // Those of rasters, which are there when anything in the build asks for them.
+            _ => Self::Raster,
         }
     }
 
@@ -121,6 +121,7 @@ impl Status {
             | EngineError::WrongArchitecture { .. }
             | EngineError::TooOld { .. }
             | EngineError::OlderThanTarget { .. }
+            | EngineError::NewerThanTarget { .. }
             | EngineError::KnownBad { .. }
             | EngineError::Load { .. }
             | EngineError::AlreadyLoaded { .. } => Self::OnnxRuntime,

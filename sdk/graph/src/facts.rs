@@ -1,6 +1,6 @@
 //! What is known of values: element type and shape, from the document and from whoever else knows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::onnx::GraphProto;
 use crate::onnx::tensor_proto::DataType;
@@ -69,6 +69,11 @@ impl Facts {
         other.0.iter().for_each(|(name, fact)| self.add(name, fact.clone()));
     }
 
+    /// Forgets what is known of these values.
+    pub fn forget(&mut self, names: &HashSet<String>) {
+        self.0.retain(|name, _| !names.contains(name));
+    }
+
     /// What is known of a value; nothing is a fact too.
     pub fn get(&self, name: &str) -> Fact {
         self.0.get(name).cloned().unwrap_or_default()
@@ -92,5 +97,7 @@ mod tests {
         facts.add("x", Fact { element: None, shape: Some(vec![Dim::Fixed(4)]) });
         assert_eq!((facts.get("x").element, facts.get("x").fixed()), (Some(DataType::Float), Some(vec![4])));
         assert_eq!(facts.get("?"), Fact::default());
+        facts.forget(&HashSet::from(["x".to_owned()]));
+        assert_eq!((facts.get("x"), facts.get("w").rank()), (Fact::default(), Some(2)));
     }
 }

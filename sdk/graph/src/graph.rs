@@ -58,6 +58,17 @@ impl GraphProto {
         reads
     }
 
+    /// Names that several of these graphs, this one and those inside it, give a value of their own: the two
+    /// branches of an If may. What is known of such a name by itself may be true of the other value.
+    pub fn defined_twice(&self) -> HashSet<String> {
+        let (mut seen, mut twice) = (HashSet::new(), HashSet::new());
+        self.visit(&mut |graph| {
+            let own: HashSet<&str> = graph.defined().collect();
+            twice.extend(own.into_iter().filter(|&name| !seen.insert(name)).map(str::to_owned));
+        });
+        twice
+    }
+
     /// Calls `visit` for the graph and for every graph inside it, the outer one first.
     pub fn visit<'g>(&'g self, visit: &mut impl FnMut(&'g GraphProto)) {
         visit(self);

@@ -110,7 +110,7 @@ struct Step<'u> {
     initializers: Vec<TensorProto>,
 }
 
-/// What is known of the whole model before it is changed.
+/// What is known of the whole model before it is changed; nothing of names that several graphs define.
 struct Known {
     facts: Facts,
     ranks: HashMap<String, usize>,
@@ -167,11 +167,14 @@ struct Upgrade {
 
 impl Upgrade {
     fn new(graph: &GraphProto, from: i64, to: i64, reported: &Facts) -> Self {
+        let unsure = graph.defined_twice();
         let mut facts = Facts::of(graph);
         facts.extend(reported);
-        let constants = small_constants(graph);
+        facts.forget(&unsure);
+        let mut constants = small_constants(graph);
+        constants.retain(|name, _| !unsure.contains(name));
         let known = Known {
-            ranks: ranks::infer(graph, &facts, &constants),
+            ranks: ranks::infer(graph, &facts, &constants, &unsure),
             read: read_names(graph),
             other_floats: has_other_floats(graph),
             constants,

@@ -90,6 +90,14 @@ impl ValueInfoProto {
         }
     }
 
+    /// Forgets the shape; the element type stays.
+    pub fn open_shape(&mut self) {
+        if let Some(Kind::TensorType(tensor)) = self.r#type.as_mut().and_then(|r#type| r#type.value.as_mut())
+        {
+            tensor.shape = None;
+        }
+    }
+
     fn tensor_type(&self) -> Option<&Tensor> {
         match self.r#type.as_ref()?.value.as_ref()? {
             Kind::TensorType(tensor) => Some(tensor),

@@ -7,6 +7,7 @@ use farsight_vision::{DecodeError, FrameError, PreprocessError};
 
 /// What can go wrong between opening a bundle and its answer.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The bundle cannot be used.
     #[error(transparent)]

@@ -27,13 +27,14 @@
 //! assert!(Frame::biplanar(format, width, height, &luma, 64, &chroma, 64).is_ok());
 //! ```
 //!
-//! A pipeline is `Send` but not `Sync`: one a thread. After the first frame of a size, a run allocates
+//! A pipeline is `Send` but not `Sync`: one a thread, or a [`Pool`] of them for all. After the first frame of a size, a run allocates
 //! nothing of its own.
 
 mod error;
 mod mask;
 mod options;
 mod pipeline;
+mod pool;
 #[cfg(feature = "rasters")]
 mod raster;
 mod stage;
@@ -43,12 +44,13 @@ pub use error::Error;
 pub use mask::Mask;
 pub use options::Options;
 pub use pipeline::{Answer, Pipeline};
+pub use pool::Pool;
 #[cfg(feature = "rasters")]
 pub use raster::{MASK_NODATA, RasterAnswer, RasterProgress};
 pub use times::Times;
 
-pub use farsight_bundle::{Bundle, BundleError, Open};
-pub use farsight_engine::{Canceller, EngineError, Library, Model, Session};
+pub use farsight_bundle::{Bundle, BundleError, Open, Outline};
+pub use farsight_engine::{Cache, Caching, Canceller, EngineError, Library, Model, Session, StartUp};
 pub use farsight_spec::{ElementType, ModelSpec, Target, Task, TensorInfo};
 #[cfg(feature = "rasters")]
 pub use farsight_vision::{

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use farsight_engine::Cache;
+
 /// What a caller may change when opening a pipeline. The default changes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -9,6 +11,9 @@ pub struct Options {
     pub library: Option<PathBuf>,
     /// Threads of the session, in place of the target's.
     pub threads: Option<usize>,
+    /// What was prepared on this device for a quick start (`farsight warm`), and what may be written there. The
+    /// default uses what is there and prepares nothing new: nothing is written on a device that was not asked.
+    pub cache: Cache,
     /// Open a bundle that was made for another target.
     pub any_target: bool,
     /// Confidence threshold, in place of the spec's, 0..=1.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use farsight_bundle::{Bundle, Open};
+use farsight_bundle::{Bundle, Outline};
 use farsight_engine::{Canceller, Library, Model, Session, Settings};
 use farsight_spec::{ElementType, ModelSpec, Target, Task};
 use farsight_vision::{ClassScore, Detection, Frame, Geometry};
@@ -47,21 +47,39 @@ impl Pipeline {
         Self::open_with(path, &Options::default())
     }
 
-    /// Opens a bundle with some things changed.
+    /// Opens a bundle with some things changed. Where a session was prepared for it on this device
+    /// ([`Options::cache`]), its model is not even read.
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
-        Self::from_bundle(&Bundle::open(path.as_ref(), Open::Memory)?, options)
+        let outline = Outline::open(path.as_ref())?;
+        let library = Library::load(options.library.as_deref())?;
+        if !options.any_target {
+            library.check(&outline.target().onnxruntime)?;
+            outline.compatible(&farsight_engine::host_triple(), &farsight_engine::cpu_features())?;
+        }
+        let (spec, target) = (outline.spec().clone(), outline.target().clone());
+        let sha256 = outline.model_sha256().to_string();
+        let settings = Settings::from_target(&target, options.threads);
+        let model = || Ok::<_, Error>(ModelOf(outline.read()?));
+        let session = Session::open_prepared(library, &sha256, model, &settings, &options.cache)?;
+        Self::of_session(session, &spec, options)
     }
 
     /// Opens a bundle that has been read already; it may be dropped afterwards.
     pub fn from_bundle(bundle: &Bundle, options: &Options) -> Result<Self, Error> {
+        let library = Library::load(options.library.as_deref())?;
         if !options.any_target {
-            Library::load(options.library.as_deref())?.check(&bundle.target().onnxruntime)?;
+            library.check(&bundle.target().onnxruntime)?;
             bundle.compatible(&farsight_engine::host_triple(), &farsight_engine::cpu_features())?;
         }
-        Self::from_parts(Model::Bytes(bundle.model_bytes()), bundle.spec(), bundle.target(), options)
+        let sha256 = bundle.model_sha256().to_string();
+        let settings = Settings::from_target(bundle.target(), options.threads);
+        let model = || Ok::<_, Error>(bundle.model_bytes());
+        let session = Session::open_prepared(library, &sha256, model, &settings, &options.cache)?;
+        Self::of_session(session, bundle.spec(), options)
     }
 
-    /// Opens a model by its resolved spec, without a bundle.
+    /// Opens a model by its resolved spec, without a bundle. Nothing prepared is used: nobody vouches for what the
+    /// model is.
     pub fn from_parts(
         model: Model<'_>,
         spec: &ModelSpec,
@@ -70,7 +88,16 @@ impl Pipeline {
     ) -> Result<Self, Error> {
         let library = Library::load(options.library.as_deref())?;
         let settings = Settings::from_target(target, options.threads);
-        let mut session = Session::open(library, model, &settings)?;
+        Self::of_session(Session::open(library, model, &settings)?, spec, options)
+    }
+
+    /// Another pipeline on the same prepared session; `None` if this one was opened from the model.
+    pub(crate) fn another(&self, options: &Options) -> Result<Option<Self>, Error> {
+        let session = self.session.another()?;
+        session.map(|session| Self::of_session(session, &self.spec, options)).transpose()
+    }
+
+    fn of_session(mut session: Session, spec: &ModelSpec, options: &Options) -> Result<Self, Error> {
         settle_open_shapes(&mut session, spec)?;
         let stage = Stage::new(spec, &session, options)?;
         Ok(Self { session, stage, times: Times::default(), spec: spec.clone(), input_untouched: false })
@@ -159,6 +186,15 @@ impl Pipeline {
         stage.decode(&self.session, &geometry)?;
         self.times = Times { pre, infer, post: laps.lap() };
         Ok(stage.answer())
+    }
+}
+
+/// The model in a bundle that is kept for as long as the model is needed.
+struct ModelOf(Bundle);
+
+impl AsRef<[u8]> for ModelOf {
+    fn as_ref(&self) -> &[u8] {
+        self.0.model_bytes()
     }
 }
 

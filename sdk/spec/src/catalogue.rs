@@ -17,7 +17,10 @@ macro_rules! built_in {
 const MODELS: &[Entry] = built_in!("models":
     "csmask-4b-l1c", "csmask-4b-l2a", "csmask-6b-l1c", "csmask-6b-l2a", "deeplab", "imagenet", "tensors", "yolo", "yolox",
 );
-const TARGETS: &[Entry] = built_in!("targets": "aarch64-linux", "host", "x86_64-linux");
+const TARGETS: &[Entry] = built_in!("targets":
+    "aarch64-linux", "host", "jetson-nano", "jetson-orin", "jetson-xavier", "raspberry-pi-4", "raspberry-pi-5", "x86_64-linux",
+    "x86_64-openvino",
+);
 
 impl ModelSpec {
     /// Names of the built-in specs, sorted.
@@ -138,6 +141,13 @@ mod tests {
         match ModelSpec::find("6b") {
             Err(SpecError::Ambiguous { candidates, .. }) => {
                 assert_eq!(candidates, ["csmask-6b-l1c", "csmask-6b-l2a"])
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(Target::find("jetson-o").unwrap().name, "jetson-orin");
+        match Target::find("jetson") {
+            Err(SpecError::Ambiguous { candidates, .. }) => {
+                assert_eq!(candidates, ["jetson-nano", "jetson-orin", "jetson-xavier"])
             }
             other => panic!("{other:?}"),
         }

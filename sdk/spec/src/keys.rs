@@ -10,8 +10,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::{SpecError, nearest};
 use crate::{
-    Band, ClassesOutput, DetectOutput, FrameInput, MaskOutput, Memory, ModelSpec, Normalise, OrtBuild,
-    PrecisionRules, Provider, RasterInput, Recipe, SessionRules, Source, Target, Tiling, Variant, When,
+    Band, Build, ClassesOutput, DetectOutput, Extent, FrameInput, MaskOutput, Memory, ModelSpec, Normalise,
+    OrtBuild, OrtFile, PrecisionRules, Provider, RasterInput, Recipe, SessionRules, Source, Target, Tiling,
+    Variant, When,
 };
 
 /// A format that people write.
@@ -73,12 +74,18 @@ fn normalise() -> Shape {
 
 impl Format for Target {
     fn shape() -> Shape {
+        let extents = ["batch", "height", "width"];
+        let range = extents
+            .iter()
+            .fold(Shape::new(&extents), |range, extent| range.table(extent, Shape::of::<Extent>()));
         Shape::of::<Self>()
-            .table("onnxruntime", Shape::of::<OrtBuild>())
+            .table("onnxruntime", Shape::of::<OrtBuild>().table("files", Shape::of::<OrtFile>()))
             .table("providers", Shape::of::<Provider>())
             .table("precision", Shape::of::<PrecisionRules>())
+            .tagged("shapes", "kind", vec![("fixed", Shape::new(&[])), ("range", range)])
             .table("session", Shape::of::<SessionRules>())
             .table("memory", Shape::of::<Memory>())
+            .table("build", Shape::of::<Build>())
     }
 }
 

@@ -28,6 +28,7 @@ pub use model::{
 };
 pub use recipe::{Precision, Ranges, Recipe};
 pub use target::{
-    ActivationType, Memory, Optimization, OrtBuild, PrecisionRules, Provider, SessionRules, Target,
+    ActivationType, Build, Extent, KNOWN_PROVIDERS, Memory, Optimization, OrtBuild, OrtFile, PrecisionRules,
+    Provider, SessionRules, Shapes, Sparsity, Target, has_vnni, known_cpu_features,
 };
 pub use tensor::{ElementType, TensorInfo};

@@ -149,21 +149,34 @@ mod tests {
         glibc = "2.31"
         cpu_features = ["dotprod"]
         allow_fallback = true
-        precision = { fp16_arithmetic = true }
+        precision = { fp16_arithmetic = true, activation = "s8", half_range_weights = false, sparsity = "2:4" }
         memory = { budget_mb = 100 }
+        notes = ["not run on the device"]
         [onnxruntime]
         oldest = "1.17"
+        newest = "1.32"
         from = "PyPI"
+        files = [{ version = "1.32.0", file = "x.whl", sha256 = "00" }]
         known_bad = { "1.30" = "crashes" }
         [[providers]]
-        name = "CPU"
-        options = { threads = "2" }
+        name = "TensorRT"
+        options = { device_id = "0" }
         [session]
         threads = 2
         spinning = true
         optimization = "all"
         arena = true
         memory_pattern = true
+        [shapes]
+        kind = "range"
+        batch = { min = 1, opt = 2, max = 4 }
+        height = { min = 320, opt = 640, max = 640 }
+        width = { min = 320, opt = 640, max = 640 }
+        [build]
+        profile = "device"
+        target_cpu = "cortex-a76"
+        rustflags = ["-Clink-arg=-s"]
+        zig = "aarch64-unknown-linux-gnu.2.31"
     "#;
 
     /// The keys of these hold names that are the user's, not ours.
@@ -249,7 +262,21 @@ mod tests {
         assert_eq!(places, expected);
         let mut places = check_both_ways::<Target>(TARGET);
         places.sort();
-        assert_eq!(places, ["", ".memory", ".onnxruntime", ".precision", ".providers", ".session"]);
+        let expected = [
+            "",
+            ".build",
+            ".memory",
+            ".onnxruntime",
+            ".onnxruntime.files",
+            ".precision",
+            ".providers",
+            ".session",
+            ".shapes",
+            ".shapes.batch",
+            ".shapes.height",
+            ".shapes.width",
+        ];
+        assert_eq!(places, expected);
         assert_eq!(check_both_ways::<Recipe>("precision = \"fp16\"\nmax_drop = 0.1\nsamples = 3").len(), 1);
     }
 

@@ -70,6 +70,13 @@ pub(crate) fn read_directory(file: &[u8]) -> Result<Vec<Record>, Fault> {
     Ok(records)
 }
 
+/// Where the entries' headers start, as the directory says: a hint what to read before [`read_directory`]
+/// checks it. Only the directory itself need be in `file`.
+pub(crate) fn entry_starts(file: &[u8], end: &End) -> Result<Vec<usize>, Fault> {
+    let starts = central_headers(file, end)?.into_iter();
+    Ok(starts.map(|header| usize::try_from(header.offset).unwrap_or(usize::MAX)).collect())
+}
+
 fn central_headers<'a>(file: &'a [u8], end: &End) -> Result<Vec<Header<'a>>, Fault> {
     let bytes = usize::try_from(end.directory.start)
         .ok()

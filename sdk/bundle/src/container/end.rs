@@ -20,6 +20,14 @@ pub(crate) struct End {
     pub(super) directory: Range<u64>,
 }
 
+impl End {
+    /// Where the directory lies.
+    pub(crate) fn directory(&self) -> Range<usize> {
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        place(self.directory.start)..place(self.directory.end)
+    }
+}
+
 /// Reads the end records from a file's first bytes, its last (up to [`TAIL`]) and its size.
 pub(crate) fn find_end(head: &[u8], tail: &[u8], file_bytes: u64) -> Result<End, Fault> {
     let head = &head[..head.len().min(HEAD)];

@@ -3,9 +3,11 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use farsight::{Bundle, Frame, Library, Open, Options, Pipeline, Times};
+use farsight::{Bundle, Frame, Library, Open, Options, Pipeline, Pool, Session, StartUp, Times};
+use farsight_bundle::{FileKind, sniff};
 use farsight_compiler::{fill_inputs, interleave, median, peak_rss_mb};
 use farsight_engine::{Model, NodeTime, Settings, nodes_by_provider, profile_run};
 use farsight_spec::Input;
@@ -14,7 +16,11 @@ use serde_json::{Value, json};
 
 use crate::Context;
 use crate::allocations;
+use crate::device::Conditions;
 use crate::failure::Failure;
+
+/// How often opening is measured against another model.
+const OPENINGS: usize = 21;
 
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  farsight bench cows.farsight --input barn.jpg --threads 1 --runs 200")]
@@ -36,6 +42,9 @@ pub(crate) struct Arguments {
     /// Another model (ONNX) or bundle, timed in turn with this one
     #[arg(long, value_name = "MODEL|BUNDLE")]
     against: Option<PathBuf>,
+    /// Frames a second of N pipelines with one thread each, in turn with this one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pool: Option<u32>,
 }
 
 /// What was measured, a sample a run.
@@ -54,6 +63,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         any_target: true,
         ..Options::default()
     };
+    let before = Conditions::read();
     let start = Instant::now();
     let bundle = Bundle::open(&arguments.bundle, Open::Memory)?;
     let mut pipeline = Pipeline::from_bundle(&bundle, &options)?;
@@ -65,6 +75,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     };
     let first_run = samples.times.first().map_or(Duration::ZERO, Times::total);
     let peak_rss_mb = peak_rss_mb();
+    let after = Conditions::read();
 
     let nodes = nodes(&bundle, &options, &mut pipeline)?;
     let mut document = document(&samples, &nodes);
@@ -74,8 +85,14 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     document["peak_rss_mb"] = json!(peak_rss_mb);
     document["cpu_features"] = json!(farsight_engine::cpu_features());
     document["onnxruntime"] = Library::load(context.onnxruntime.as_deref())?.version().into();
+    after.describe(&before, &mut document);
     if let Some(path) = &arguments.against {
         document["against"] = against(path, &mut pipeline, &bundle, &options)?;
+    }
+    document["startup"] = startup(&pipeline);
+    document["providers"] = super::provider_reports(pipeline.session()).into();
+    if let Some(size) = arguments.pool {
+        document["pool"] = pool(size as usize, &mut pipeline, &arguments, &options)?;
     }
     if arguments.profile {
         document["profile"] = profile(&nodes);
@@ -105,12 +122,8 @@ impl Samples {
 
 /// Frames: the whole pipeline and the bare session in turn.
 fn frames(pipeline: &mut Pipeline, arguments: &Arguments) -> Result<Samples, Failure> {
-    let picture = match &arguments.input {
-        Some(path) => picture::read(path).map_err(|error| Failure::new("picture", error))?,
-        None => generated(),
-    };
-    let frame =
-        Frame::rgb8(picture.width, picture.height, &picture.rgb).map_err(|e| Failure::new("frame", e))?;
+    let picture = input_picture(arguments)?;
+    let frame = picture_frame(&picture)?;
     let mut samples = Samples::with_capacity(arguments.runs);
     // One run to warm up and one in the steady state's buffers, then the measured ones.
     pipeline.run(&frame)?;
@@ -132,6 +145,17 @@ fn frames(pipeline: &mut Pipeline, arguments: &Arguments) -> Result<Samples, Fai
     }
     samples.allocations = Some(allocated as f64 / f64::from(arguments.runs));
     Ok(samples)
+}
+
+fn input_picture(arguments: &Arguments) -> Result<Picture, Failure> {
+    match &arguments.input {
+        Some(path) => picture::read(path).map_err(|error| Failure::new("picture", error)),
+        None => Ok(generated()),
+    }
+}
+
+fn picture_frame(picture: &Picture) -> Result<Frame<'_>, Failure> {
+    Frame::rgb8(picture.width, picture.height, &picture.rgb).map_err(|error| Failure::new("frame", error))
 }
 
 /// The session alone, on the input that is there.
@@ -251,6 +275,68 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
+/// From what the session was opened: `cached` or `rebuilt` where something was prepared on this machine.
+fn startup(pipeline: &Pipeline) -> Value {
+    match pipeline.session().startup() {
+        StartUp::Plain => "plain",
+        StartUp::Cached => "cached",
+        StartUp::Built => "built",
+        StartUp::Rebuilt { .. } => "rebuilt",
+        StartUp::Unused { .. } => "unused",
+    }
+    .into()
+}
+
+/// Frames a second of a pool and of the one pipeline, in turn.
+fn pool(
+    size: usize,
+    pipeline: &mut Pipeline,
+    arguments: &Arguments,
+    options: &Options,
+) -> Result<Value, Failure> {
+    if !matches!(pipeline.spec().input, Input::Frame(_)) {
+        return Err(Failure::usage("--pool measures frames; this bundle takes none"));
+    }
+    let picture = input_picture(arguments)?;
+    let frame = picture_frame(&picture)?;
+    let pool = Pool::open_with(&arguments.bundle, size, &Options { threads: Some(1), ..options.clone() })?;
+    // Enough that the last ones, when some pipelines have nothing left to do, weigh little.
+    let frames = 8 * size;
+    let mut rates = Vec::new();
+    for _ in 0..=(arguments.runs as usize).div_ceil(frames) {
+        let start = Instant::now();
+        for _ in 0..frames {
+            pipeline.run(&frame)?;
+        }
+        let single = frames as f64 / start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        run_all(&pool, &frame, frames)?;
+        rates.push((frames as f64 / start.elapsed().as_secs_f64(), single));
+    }
+    // The first round warms both up.
+    let of = |part: fn(&(f64, f64)) -> f64| median(&rates[1..].iter().map(part).collect::<Vec<_>>());
+    Ok(json!({
+        "pipelines": size, "frames_per_s": of(|rate| rate.0), "single_frames_per_s": of(|rate| rate.1),
+        "ratio": of(|rate| rate.0 / rate.1), "rounds": rates.len() - 1,
+    }))
+}
+
+/// Runs a frame so many times, on as many threads as there are pipelines.
+fn run_all(pool: &Pool, frame: &Frame<'_>, frames: usize) -> Result<(), Failure> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while next.fetch_add(1, Ordering::Relaxed) < frames {
+            pool.run(frame, |_| ())?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..pool.size()).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
+    })
+    .map_err(|error: farsight::Error| error.into())
+}
+
 /// Another model's bare session in turn with this one's.
 fn against(
     path: &Path,
@@ -262,9 +348,37 @@ fn against(
     fill_inputs(&mut other, 1)?;
     fill_inputs(pipeline, 1)?;
     let latency = interleave(|| other.run_session(), || pipeline.run_session())?;
+    let open = open_ms(path, pipeline, bundle, options)?;
     Ok(json!({
         "file": path.display().to_string(), "ms": latency.source_ms, "this_ms": latency.compiled_ms, "ratio": latency.ratio,
-        "interval": latency.interval, "pairs": latency.pairs,
+        "interval": latency.interval, "pairs": latency.pairs, "open_ms": open,
+    }))
+}
+
+/// How long this bundle takes to open, and the other model's bare session, in turn; null where ONNX Runtime does
+/// not open the other as it is (a TFLite file).
+fn open_ms(path: &Path, pipeline: &Pipeline, bundle: &Bundle, options: &Options) -> Result<Value, Failure> {
+    let library = Library::load(options.library.as_deref())?;
+    let settings = Settings::from_target(bundle.target(), options.threads);
+    let other_is_bundle = sniff(path)? == FileKind::Bundle;
+    let open_other = || match other_is_bundle {
+        true => Pipeline::open_with(path, options).map(drop),
+        false => Ok(Session::open(library, Model::File(path), &settings).map(drop)?),
+    };
+    let Some(this) = bundle.file().filter(|_| open_other().is_ok()) else { return Ok(Value::Null) };
+    let mut pairs = Vec::new();
+    for _ in 0..OPENINGS {
+        let start = Instant::now();
+        open_other()?;
+        let other = start.elapsed();
+        let start = Instant::now();
+        drop(Pipeline::open_with(this, options)?);
+        pairs.push((milliseconds(other), milliseconds(start.elapsed())));
+    }
+    let of = |part: fn(&(f64, f64)) -> f64| median(&pairs.iter().map(part).collect::<Vec<_>>());
+    Ok(json!({
+        "other": of(|pair| pair.0), "this": of(|pair| pair.1), "ratio": of(|pair| pair.1 / pair.0),
+        "startup": startup(pipeline),
     }))
 }
 
@@ -322,6 +436,12 @@ fn text(document: &Value) -> String {
         let _ = writeln!(text, "allocated  {allocations} times a run");
     }
     let _ = writeln!(text, "nodes      {}", document["nodes_by_provider"]);
+    if let Some(conditions) = Conditions::in_words(document) {
+        let _ = writeln!(text, "device     {conditions}");
+    }
+    for warning in document["warnings"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "warning    {}", warning.as_str().unwrap_or_default());
+    }
     if let Some(other) = document.get("against") {
         let _ = writeln!(
             text,
@@ -332,6 +452,31 @@ fn text(document: &Value) -> String {
             number(&other["interval"][0]),
             number(&other["interval"][1])
         );
+        if let Some(open) = other.get("open_ms").filter(|open| open.is_object()) {
+            let _ = writeln!(
+                text,
+                "opening    {:.1} ms, this ({}) {:.1} ms: ratio {:.3}",
+                number(&open["other"]),
+                open["startup"].as_str().unwrap_or_default(),
+                number(&open["this"]),
+                number(&open["ratio"])
+            );
+        }
+    }
+    if let Some(pool) = document.get("pool") {
+        let _ = writeln!(
+            text,
+            "pool       {} pipelines: {:.2} frames a second, this one {:.2}: ratio {:.3}",
+            pool["pipelines"],
+            number(&pool["frames_per_s"]),
+            number(&pool["single_frames_per_s"]),
+            number(&pool["ratio"])
+        );
+    }
+    for provider in document["providers"].as_array().into_iter().flatten() {
+        if let Some(reason) = provider["missing"].as_str() {
+            let _ = writeln!(text, "left out   {}: {reason}", provider["name"].as_str().unwrap_or_default());
+        }
     }
     for node in document["profile"].as_array().into_iter().flatten().take(15) {
         let _ = writeln!(

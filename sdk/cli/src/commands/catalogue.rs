@@ -1,8 +1,8 @@
-//! `farsight models` and `farsight targets`: what is built in.
+//! `farsight models`: the model specs that are built in.
 
 use std::process::ExitCode;
 
-use farsight_spec::{ModelSpec, Target};
+use farsight_spec::ModelSpec;
 use serde_json::{Value, json};
 
 use crate::Context;
@@ -17,7 +17,9 @@ pub(crate) struct Arguments {
 /// `farsight models`
 pub(crate) fn models(arguments: Arguments, context: &Context) -> Result<ExitCode, Failure> {
     if let Some(name) = &arguments.name {
-        return show(&ModelSpec::find(name)?, ModelSpec::text(name)?, context);
+        let (spec, text) = (ModelSpec::find(name)?, ModelSpec::text(name)?);
+        context.output.document(&spec, || text.to_owned());
+        return Ok(ExitCode::SUCCESS);
     }
     let mut entries = Vec::new();
     for name in ModelSpec::names() {
@@ -27,26 +29,12 @@ pub(crate) fn models(arguments: Arguments, context: &Context) -> Result<ExitCode
     list("models", entries, context)
 }
 
-/// `farsight targets`
-pub(crate) fn targets(arguments: Arguments, context: &Context) -> Result<ExitCode, Failure> {
-    if let Some(name) = &arguments.name {
-        return show(&Target::find(name)?, Target::text(name)?, context);
-    }
-    let mut entries = Vec::new();
-    for name in Target::names() {
-        let target = Target::find(name)?;
-        let providers: Vec<&str> = target.providers.iter().map(|provider| provider.name.as_str()).collect();
-        entries.push((target.name, target.about, json!({"triple": target.triple, "providers": providers})));
-    }
-    list("targets", entries, context)
-}
-
-fn show(parsed: &impl serde::Serialize, text: &str, context: &Context) -> Result<ExitCode, Failure> {
-    context.output.document(parsed, || text.to_owned());
-    Ok(ExitCode::SUCCESS)
-}
-
-fn list(key: &str, entries: Vec<(String, String, Value)>, context: &Context) -> Result<ExitCode, Failure> {
+/// A list of what is built in: name, one sentence, what else machines want to know.
+pub(super) fn list(
+    key: &str,
+    entries: Vec<(String, String, Value)>,
+    context: &Context,
+) -> Result<ExitCode, Failure> {
     let width = entries.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
     let text = entries.iter().map(|(name, about, _)| format!("{name:width$}  {about}\n")).collect();
     let documents: Vec<Value> = entries

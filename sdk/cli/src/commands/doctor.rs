@@ -1,144 +1,122 @@
-//! `farsight doctor`: what this machine can do, and whether a bundle gives its expected answer here.
+//! `farsight doctor`: what this machine can do, what is missing for a target, and whether a bundle gives its expected
+//! answer here. With `--json` it is what a user attaches to a bug report.
 
-use std::fmt::Write;
+mod onnxruntime;
+mod self_test;
+mod text;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use farsight::{Bundle, Library, Open, Options, Pipeline};
-use farsight_compiler::run_self_test;
+use farsight_spec::Target;
 use serde_json::{Value, json};
 
+use self::self_test::Opened;
 use crate::Context;
+use crate::device::{Device, Findings, missing_features, private};
 use crate::failure::Failure;
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  farsight doctor\n  farsight doctor cows.farsight")]
+#[command(after_help = HELP)]
 pub(crate) struct Arguments {
-    /// Re-run this bundle's self-test
+    /// Re-run this bundle's self-test, and time each phase
     bundle: Option<PathBuf>,
+    /// Say what is missing for this target (built-in name or .toml file); left out, for the bundle's own
+    #[arg(long, value_name = "NAME|FILE")]
+    target: Option<String>,
 }
+
+const HELP: &str = "\
+Exit status: 0 all well, 1 something needed is missing or wrong (problems). Advice does not count.
+
+Keys of --json, null where the system does not tell:
+  machine      triple, cpu, cores, cpu_features, threads, model, l4t, os, kernel, glibc,
+               gpu_driver, container, farsight
+  power        mode {id, name}, under_voltage,
+               policies [{cpus, driver, governor, mhz, min_mhz, max_mhz, hardware_max_mhz}]
+  thermal      [{type, celsius, trips [{type, celsius}]}]
+  memory       total_mb, available_mb, swap_total_mb, swap_free_mb, limit_mb, limit_left_mb
+  target       name, triple, glibc, cpu_features, missing_cpu_features, budget_mb,
+               providers [{name, missing (why)}]
+  onnxruntime  path, version, providers, candidates [{place, path, version, fault}];
+               or not_loaded (why)
+  self_test    passed, values, outside, max_abs_error,
+               ms {open, session, first_run, run, decode}; or error; or note
+  problems     [one line each: what is wrong, what to do]
+  advice       [the same, for what works but could be faster or steadier]
+
+Example:
+  farsight doctor cows.farsight
+  farsight doctor --target aarch64-linux --json > report.json";
 
 /// `farsight doctor`: exit status 1 if something is wrong.
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, Failure> {
-    let mut problems = Vec::new();
-    let machine = machine();
-    let runtime = runtime(context.onnxruntime.as_deref(), &mut problems);
-    let self_test = arguments.bundle.as_ref().map(|path| self_test(path, context, &mut problems));
-    let document = json!({
-        "machine": machine,
+    let named = arguments.target.as_deref().map(Target::find).transpose()?;
+    let opened = arguments.bundle.as_deref().map(Opened::read);
+    let of_bundle = opened.as_ref().and_then(|opened| Some(opened.as_ref().ok()?.bundle.target().clone()));
+    let triple = farsight_engine::host_triple();
+    let target = named.or(of_bundle).map_or_else(|| Target::find("host"), Ok)?.on_host(&triple);
+
+    // All that is looked at before a library's code runs: without a feature that it counts on, this process dies.
+    let device = Device::read(Path::new("/"));
+    let features = farsight_engine::cpu_features();
+    let missing = missing_features(&target, &triple, &features);
+    let mut findings = device.check(&target, &triple, &features);
+
+    let explicit = context.onnxruntime.as_deref();
+    let mut profile = profile(&target, &missing);
+    let (runtime, self_test) = if missing.is_empty() {
+        let candidates = onnxruntime::candidates(explicit);
+        let library = onnxruntime::load(explicit, &target, &mut findings);
+        profile["providers"] = onnxruntime::providers(library, &target, &mut findings);
+        let test = opened.map(|opened| self_test::run(opened, explicit, &mut findings));
+        (onnxruntime::document(library, candidates), test)
+    } else {
+        let reason = format!("this CPU lacks {}", missing.join(", "));
+        (
+            json!({"path": null, "not_loaded": reason}),
+            opened.map(|_| json!({"passed": null, "note": format!("not run: {reason}")})),
+        )
+    };
+    let mut document = json!({
+        "machine": machine(&device, &triple, &features),
+        "power": device.power,
+        "thermal": device.thermal,
+        "memory": device.memory,
+        "target": profile,
         "onnxruntime": runtime,
         "self_test": self_test,
-        "problems": problems,
+        "problems": findings.problems,
+        "advice": findings.advice,
     });
-    context.output.document(&document, || text(&document));
-    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    private::hide(&mut document, &private::homes());
+    context.output.document(&document, || text::text(&document));
+    Ok(if findings.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn machine() -> Value {
+fn machine(device: &Device, triple: &str, features: &[String]) -> Value {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (system, cpu) = (&device.system, &device.cpu);
     json!({
-        "triple": farsight_engine::host_triple(),
-        "cpu": farsight_engine::cpu_name(),
-        "cpu_features": farsight_engine::cpu_features(),
-        "threads": threads,
-        "farsight": env!("CARGO_PKG_VERSION"),
+        "triple": triple, "cpu": cpu.name, "cores": cpu.cores, "cpu_features": features, "threads": threads,
+        "model": system.model, "l4t": system.l4t, "os": system.os, "kernel": system.kernel, "glibc": device.glibc,
+        "gpu_driver": system.gpu_driver, "container": system.container, "farsight": env!("CARGO_PKG_VERSION"),
     })
 }
 
-fn runtime(explicit: Option<&Path>, problems: &mut Vec<String>) -> Value {
-    let candidates: Vec<Value> = farsight_engine::search(explicit)
-        .into_iter()
-        .map(|candidate| {
-            let (version, fault) = match &candidate.verdict {
-                Ok(version) => (Some(version.clone()), None),
-                Err(error) => (None, Some(error.to_string())),
-            };
-            json!({
-                "place": candidate.place.to_string(), "path": candidate.path.display().to_string(), "version": version, "fault": fault,
-            })
-        })
-        .collect();
-    match Library::load(explicit) {
-        Ok(library) => json!({
-            "path": library.path().display().to_string(), "version": library.version(), "providers": library.providers(),
-            "candidates": candidates,
-        }),
-        Err(error) => {
-            problems.push(error.to_string());
-            json!({"path": null, "candidates": candidates})
-        }
-    }
-}
-
-fn self_test(path: &Path, context: &Context, problems: &mut Vec<String>) -> Value {
-    match try_self_test(path, context) {
-        Ok(value) => {
-            if value["passed"] == Value::Bool(false) {
-                problems.push(format!(
-                    "{}: the self-test does not give the expected answer on this machine",
-                    path.display()
-                ));
-            }
-            value
-        }
-        Err(failure) => {
-            problems.push(failure.message.clone());
-            json!({"passed": false, "error": {"kind": failure.kind, "message": failure.message}})
-        }
-    }
-}
-
-fn try_self_test(path: &Path, context: &Context) -> Result<Value, Failure> {
-    let bundle = Bundle::open(path, Open::Memory)?;
-    let options = Options { library: context.onnxruntime.clone(), ..Options::default() };
-    let mut pipeline = Pipeline::from_bundle(&bundle, &options)?;
-    Ok(match run_self_test(&bundle, &mut pipeline)? {
-        Some(result) => json!({
-            "passed": result.passed(), "values": result.values, "outside": result.outside,
-            "max_abs_error": result.max_abs_error,
-        }),
-        None => json!({"passed": null, "note": "this bundle carries no self-test"}),
+/// What the target asks of a device.
+fn profile(target: &Target, missing: &[String]) -> Value {
+    let budget = Some(target.memory.budget_mb).filter(|megabytes| *megabytes > 0);
+    json!({
+        "name": target.name, "triple": target.triple, "glibc": target.glibc, "cpu_features": target.cpu_features,
+        "missing_cpu_features": missing, "budget_mb": budget, "providers": null,
     })
 }
 
-fn text(document: &Value) -> String {
-    let mut text = String::new();
-    let machine = &document["machine"];
-    let list = |value: &Value| {
-        let names: Vec<&str> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        names.join(" ")
-    };
-    let string = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
-    let _ = writeln!(text, "machine      {}, {} threads", string(&machine["triple"]), machine["threads"]);
-    let _ = writeln!(text, "CPU          {}", string(&machine["cpu"]));
-    let _ = writeln!(text, "features     {}", list(&machine["cpu_features"]));
-    let runtime = &document["onnxruntime"];
-    for candidate in runtime["candidates"].as_array().into_iter().flatten() {
-        let verdict = candidate["version"].as_str().or(candidate["fault"].as_str()).unwrap_or_default();
-        let _ = writeln!(
-            text,
-            "looked at    {} ({}): {verdict}",
-            string(&candidate["path"]),
-            string(&candidate["place"])
-        );
+/// Notes a failure, in one line. It is told once, whoever finds it again.
+fn note(findings: &mut Findings, failure: &Failure) {
+    let line = failure.message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    if !findings.problems.iter().any(|problem| problem.contains(&line)) {
+        findings.problems.push(line);
     }
-    if let Some(path) = runtime["path"].as_str() {
-        let _ = writeln!(text, "ONNX Runtime {} from {path}", string(&runtime["version"]));
-        let _ = writeln!(text, "providers    {}", list(&runtime["providers"]));
-    }
-    let test = &document["self_test"];
-    if let Some(passed) = test["passed"].as_bool() {
-        let verdict = if passed { "passed" } else { "FAILED" };
-        let _ = writeln!(text, "self-test    {verdict}, greatest difference {}", test["max_abs_error"]);
-    } else if let Some(note) = test["note"].as_str() {
-        let _ = writeln!(text, "self-test    {note}");
-    }
-    let problems = document["problems"].as_array().cloned().unwrap_or_default();
-    for problem in &problems {
-        let _ = writeln!(text, "problem      {}", string(problem));
-    }
-    if problems.is_empty() {
-        let _ = writeln!(text, "all well");
-    }
-    text
 }

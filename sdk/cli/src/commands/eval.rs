@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         any_target: true,
         conf: Some(arguments.conf.unwrap_or(AP_CONF)),
         iou: arguments.iou,
-        max_det: None,
+        ..Options::default()
     };
     let labels = arguments.labels.as_deref().map(labels).transpose()?;
     let mut pipeline = open(&arguments.model, arguments.spec.as_deref(), labels.as_deref(), &options)?;

@@ -7,13 +7,17 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod inspect;
 pub(crate) mod run;
+pub(crate) mod targets;
+pub(crate) mod warm;
 
 use std::path::Path;
 
-use farsight::{Bundle, Library, Open, Options, Pipeline};
+use farsight::{Bundle, Library, Open, Options, Pipeline, Session};
 use farsight_bundle::{FileKind, sniff};
 use farsight_compiler::Source;
+use farsight_engine::ProviderReport;
 use farsight_spec::{ModelSpec, Target};
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
@@ -31,6 +35,12 @@ fn open_any(
     let labels = spec.map(|spec| spec.output.labels().to_vec()).filter(|labels| !labels.is_empty());
     let spec = spec.cloned().map(forget_the_file);
     Ok(Source::read(path, library)?.pipeline(spec, labels.as_deref(), target, options)?)
+}
+
+/// What became of each execution provider that the target names: `missing` says why one is not used.
+fn provider_reports(session: &Session) -> Vec<Value> {
+    let report = |provider: &ProviderReport| json!({"name": provider.name, "missing": provider.missing});
+    session.providers().iter().map(report).collect()
 }
 
 /// What a resolved spec knows of its own file does not hold for another one.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use farsight::{Bundle, Open, Options, Pipeline, Times};
+use farsight::{Options, Pipeline, Times};
 use farsight_spec::Input;
 use serde_json::{Map, Value, json};
 
@@ -59,11 +59,9 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         any_target: arguments.any_target,
         conf: arguments.conf,
         iou: arguments.iou,
-        max_det: None,
+        ..Options::default()
     };
-    let bundle = Bundle::open(&arguments.bundle, Open::Memory)?;
-    let mut pipeline = Pipeline::from_bundle(&bundle, &options).map_err(mention_any_target)?;
-    drop(bundle);
+    let mut pipeline = Pipeline::open_with(&arguments.bundle, &options).map_err(mention_any_target)?;
     let files = inputs::expand(&arguments.inputs, &pipeline.spec().input)?;
     if let Some(folder) = &arguments.save {
         std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, error))?;

@@ -8,4 +8,4 @@ mod testing;
 
 pub use histogram::Histogram;
 pub(crate) use observe::{Calibration, InputTensor, Observation, observe};
-pub use range::{QParams, Range, RangeMethod, UnknownRangeMethod, range};
+pub use range::{QParams, Range, RangeMethod, range};

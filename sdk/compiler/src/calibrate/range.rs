@@ -1,18 +1,15 @@
 //! From a histogram to the range that is quantized, and from that to scale and zero point.
 
 use std::fmt;
-use std::str::FromStr;
 
 use farsight_spec::ActivationType;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Histogram;
 use super::histogram::Span;
 
-/// How a range is chosen. As text: `min-max`, `percentile` (the default one), `percentile-99.9`, `mse`,
-/// `entropy`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// How a range is chosen. As text they are called as in a recipe.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RangeMethod {
     /// From the least to the greatest value.
     MinMax,
@@ -33,56 +30,15 @@ impl Default for RangeMethod {
     }
 }
 
-/// A text that names no [`RangeMethod`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no range method {0:?}: it is one of min-max, percentile, mse, entropy, or percentile-P with P above 0 and at \
-     most 100, such as percentile-99.99"
-)]
-pub struct UnknownRangeMethod(String);
-
-impl FromStr for RangeMethod {
-    type Err = UnknownRangeMethod;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "min-max" => Ok(Self::MinMax),
-            "percentile" => Ok(Self::default()),
-            "mse" => Ok(Self::Mse),
-            "entropy" => Ok(Self::Entropy),
-            _ => text
-                .strip_prefix("percentile-")
-                .and_then(|percent| percent.parse().ok())
-                .filter(|&percent| 0.0 < percent && percent <= 100.0)
-                .map(Self::Percentile)
-                .ok_or_else(|| UnknownRangeMethod(text.to_owned())),
-        }
-    }
-}
-
 impl fmt::Display for RangeMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MinMax => f.write_str("min-max"),
+            Self::MinMax => f.write_str("minmax"),
             Self::Percentile(PERCENTILE) => f.write_str("percentile"),
             Self::Percentile(percent) => write!(f, "percentile-{percent}"),
             Self::Mse => f.write_str("mse"),
             Self::Entropy => f.write_str("entropy"),
         }
-    }
-}
-
-impl TryFrom<String> for RangeMethod {
-    type Error = UnknownRangeMethod;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<RangeMethod> for String {
-    fn from(method: RangeMethod) -> Self {
-        method.to_string()
     }
 }
 
@@ -365,6 +321,8 @@ impl QParams {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{KINDS, values};
+    use serde::Deserialize;
+
     use super::*;
 
     const METHODS: [RangeMethod; 5] = [
@@ -570,16 +528,16 @@ mod tests {
     }
 
     #[test]
-    fn methods_are_read_and_written_as_text() {
-        for text in ["min-max", "percentile", "percentile-99.99", "mse", "entropy"] {
-            assert_eq!(text.parse::<RangeMethod>().unwrap().to_string(), text);
-            let json = format!("{text:?}");
-            let method: RangeMethod = serde_json::from_str(&json).unwrap();
-            assert_eq!(serde_json::to_string(&method).unwrap(), json);
-        }
-        for text in ["minmax", "percentile-", "percentile-0", "percentile-101", "percentile-nan", ""] {
-            let error = text.parse::<RangeMethod>().unwrap_err().to_string();
-            assert!(error.contains("min-max, percentile, mse"), "{error}");
+    fn methods_are_called_as_in_a_recipe() {
+        use farsight_spec::Ranges;
+        let methods = [
+            (Ranges::Minmax, RangeMethod::MinMax),
+            (Ranges::Percentile, RangeMethod::default()),
+            (Ranges::Mse, RangeMethod::Mse),
+            (Ranges::Entropy, RangeMethod::Entropy),
+        ];
+        for (asked, method) in methods {
+            assert_eq!(serde_json::to_value(asked).unwrap(), method.to_string());
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::layers::is_layer;
 use crate::measure::Measure;
 use crate::passes::PassError;
 use crate::quantize::{
-    Built, Found, LayerCost, Order, Prepared, best_method, fewest_float, methods, sensitivity,
+    Built, Found, LayerCost, Order, Prepared, each_method, fewest_float, methods, sensitivity,
 };
 use crate::report::{Accuracy, FloatIsland, Sensitivity};
 
@@ -23,8 +23,8 @@ use crate::report::{Accuracy, FloatIsland, Sensitivity};
 /// outliers that no fixed range serves.
 const MATMUL_HEAVY: f64 = 0.5;
 
-/// Where the judging half says no, the search goes on, so many times in all.
-const ATTEMPTS: usize = 3;
+/// Models with float layers that the judging half may see.
+const FLOAT_ATTEMPTS: usize = 2;
 
 /// The part of the distance from the source that the next attempt may have.
 const NEARER: f64 = 0.6;
@@ -65,9 +65,10 @@ pub(crate) fn int8<'a>(
         Calibration { files: &files, spec: &desk.resolved.spec, target: desk.here, options: &options };
     let prepared = Prepared::observe(chain.document.clone(), desk.kernels, desk.library, &calibration, say)?;
     let searched = search(desk, &chain, &prepared, measure, say)?;
-    let Searched { found, costs, accuracy } = searched;
+    let Searched { found, costs, accuracy, notes } = searched;
     let mut candidate = finish(desk, chain, &prepared, found, &costs)?;
     candidate.accuracy = Some(accuracy);
+    candidate.notes.extend(notes);
     candidate.notes.extend(inputs.notes.iter().cloned());
     let failed = prepared.observation.failed.iter();
     candidate.notes.extend(failed.map(|message| format!("left out of calibration: {message}")));
@@ -78,9 +79,13 @@ struct Searched {
     found: Found,
     costs: Vec<LayerCost>,
     accuracy: Accuracy,
+    notes: Vec<String>,
 }
 
-/// Searches on one half and judges on the other, with less of the budget where the judge says no.
+/// Searches on one half and judges on the other; models of which no label had a say (ways to take ranges are ranked by
+/// agreement) are judged by all labels. What the judge refuses is followed by the next way to take ranges, then by
+/// models nearer to the source: labels are noisy, and a model of which they happen to think ill is no reason to give
+/// up int8.
 fn search(
     desk: &Desk<'_>,
     chain: &Chain<'_>,
@@ -88,39 +93,85 @@ fn search(
     measure: &mut Measure<'_>,
     say: &mut Say<'_>,
 ) -> Result<Searched, CompileError> {
-    let on_search_half = |built: &Built, measure: &mut Measure<'_>, say: &mut Say<'_>| {
-        measure.on_search_half(&mut chain.with(built.document.clone()).open()?, say)
-    };
-    let mut found = best_method(prepared, &methods(desk.recipe.ranges), &mut |built| {
-        on_search_half(built, measure, say)
+    let open = |built: &Built| chain.with(built.document.clone()).open();
+    let mut all_int8 = each_method(prepared, &methods(desk.recipe.ranges), &mut |built| {
+        measure.on_search_half(&mut open(built)?, say)
     })?;
-    let costs = sensitivity(prepared, found.choice.method, desk.library, say)?;
-    let budget = desk.budget(found.verdict.metric);
+    let Some(nearest) = all_int8.first().filter(|found| prepared.layers_in(&found.built.scheme) > 0) else {
+        return Err(no_layer());
+    };
+    let (method, verdict) = (nearest.choice.method, nearest.verdict);
+    let in_int8 = prepared.layers_in(&nearest.built.scheme);
+    let costs = sensitivity(prepared, method, desk.library, say)?;
+    let mut notes: Vec<String> = unmeasured(in_int8, &costs).into_iter().collect();
+    let mut judging = Judging { budget: desk.budget(verdict.metric), seen: 0, worst: verdict };
+
     // How far the answer may be from the source's: not limited before the judging half has said no.
     let mut gap = f64::INFINITY;
-    let mut worst = found.verdict;
-    for _ in 0..ATTEMPTS {
-        let enough = |verdict: &Verdict| verdict.drop <= budget && 1.0 - verdict.agreement <= gap;
-        if !enough(&found.verdict) {
-            let orders = found.order.map_or(Order::ALL.to_vec(), |order| vec![order]);
-            let better = fewest_float(prepared, &found, &costs, &orders, &enough, &mut |built| {
-                on_search_half(built, measure, say)
-            })?;
-            match better {
-                Some(better) => found = better,
-                None => return Err(too_much(prepared, &costs, &worst, budget)),
-            }
+    for index in 0..all_int8.len() {
+        let mut model = open(&all_int8[index].built)?;
+        let verdict = match measure.on_all_labels(&mut model, say)? {
+            Some(verdict) => verdict,
+            None if !judging.fits(&all_int8[index].verdict) => continue,
+            None => measure.on_judge_half(&mut model, say)?,
+        };
+        if judging.accepts(verdict) {
+            let found = all_int8.swap_remove(index);
+            notes.extend(judging.refused_before());
+            return Ok(Searched { found, costs, accuracy: accuracy(&verdict, judging.budget), notes });
         }
-        let verdict = measure.on_judge_half(&mut chain.with(found.built.document.clone()).open()?, say)?;
-        log::info!("judged: {} {:.4} -> {:.4}", verdict.metric, verdict.source, verdict.compiled);
-        if verdict.drop <= budget {
-            return Ok(Searched { found, costs, accuracy: accuracy(&verdict, budget) });
-        }
-        // Labels on half of the data are noisy; nearer to the source is surer than a smaller drop.
-        gap = (1.0 - found.verdict.agreement) * NEARER;
-        worst = verdict;
+        gap = (1.0 - all_int8[0].verdict.agreement) * NEARER;
     }
-    Err(too_much(prepared, &costs, &worst, budget))
+    let mut found = all_int8.swap_remove(0);
+    for _ in 0..FLOAT_ATTEMPTS {
+        let enough = |verdict: &Verdict| judging.fits(verdict) && 1.0 - verdict.agreement <= gap;
+        let orders = found.order.map_or(Order::ALL.to_vec(), |order| vec![order]);
+        let nearer = fewest_float(prepared, &found, &costs, &orders, &enough, &mut |built| {
+            measure.on_search_half(&mut open(built)?, say)
+        })?;
+        let Some(nearer) = nearer else { break };
+        found = nearer;
+        let verdict = measure.on_judge_half(&mut open(&found.built)?, say)?;
+        if judging.accepts(verdict) {
+            notes.extend(judging.refused_before());
+            return Ok(Searched { found, costs, accuracy: accuracy(&verdict, judging.budget), notes });
+        }
+        gap = (1.0 - found.verdict.agreement) * NEARER;
+    }
+    Err(too_much(prepared, &costs, &judging))
+}
+
+/// What the judging half has said so far.
+struct Judging {
+    budget: f64,
+    /// Models that it saw.
+    seen: usize,
+    /// Of the last that it refused, or before that of the search half.
+    worst: Verdict,
+}
+
+impl Judging {
+    fn fits(&self, verdict: &Verdict) -> bool {
+        verdict.drop <= self.budget
+    }
+
+    fn accepts(&mut self, verdict: Verdict) -> bool {
+        log::info!("judged: {} {:.4} -> {:.4}", verdict.metric, verdict.source, verdict.compiled);
+        self.seen += 1;
+        self.worst = verdict;
+        self.fits(&verdict)
+    }
+
+    /// A measure that refuses and is asked again ends up a little too kind: who reads the report shall know.
+    fn refused_before(&self) -> Option<String> {
+        (self.seen > 1).then(|| {
+            format!(
+                "{} models were judged and the last was taken: what is said of its drop is a little too kind; more data tells \
+                 better",
+                self.seen
+            )
+        })
+    }
 }
 
 pub(super) fn accuracy(verdict: &Verdict, budget: f64) -> Accuracy {
@@ -139,7 +190,18 @@ pub(super) fn accuracy(verdict: &Verdict, budget: f64) -> Accuracy {
     }
 }
 
-fn too_much(prepared: &Prepared, costs: &[LayerCost], verdict: &Verdict, budget: f64) -> CompileError {
+/// Layers for which the time for measuring each alone did not suffice.
+fn unmeasured(in_int8: usize, costs: &[LayerCost]) -> Option<String> {
+    (costs.len() < in_int8).then(|| {
+        format!(
+            "{} of {in_int8} layers were measured alone before time was up; the others could not become float",
+            costs.len()
+        )
+    })
+}
+
+fn too_much(prepared: &Prepared, costs: &[LayerCost], judging: &Judging) -> CompileError {
+    let Judging { worst: verdict, budget, .. } = judging;
     let mut costs: Vec<&LayerCost> = costs.iter().collect();
     costs.sort_by(|a, b| b.error.total_cmp(&a.error));
     CompileError::TooMuchLost {
@@ -147,7 +209,7 @@ fn too_much(prepared: &Prepared, costs: &[LayerCost], verdict: &Verdict, budget:
         source_value: verdict.source,
         compiled: verdict.compiled,
         drop: verdict.drop,
-        budget,
+        budget: *budget,
         samples: verdict.samples,
         fits: (verdict.drop * 1e4).ceil() / 1e4,
         costly: costs.iter().take(NAMED).map(|cost| prepared.layers[cost.layer].name.clone()).collect(),
@@ -176,7 +238,7 @@ fn finish<'a>(
             mac_share: share(node),
         })
         .collect();
-    let quantized = prepared.layers.iter().filter(|layer| built.scheme.nodes.contains(&layer.node)).count();
+    let quantized = prepared.layers_in(&built.scheme);
     let summary = format!(
         "{quantized} of {} layers, {:.1} % of the multiplications; {} values; ranges by {} over {} inputs; {tried} models \
          tried",

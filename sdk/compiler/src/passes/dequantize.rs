@@ -17,7 +17,7 @@ mod operators;
 mod tests;
 mod twins;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use farsight_graph::onnx::{GraphProto, NodeProto, TensorProto};
 use farsight_graph::{Document, Links, Names};
@@ -54,6 +54,26 @@ pub struct KeptNode {
     /// Why it stays.
     pub reason: String,
 }
+
+impl DequantizeReport {
+    /// What stays quantized, in words: a line for each operator and reason.
+    pub fn kept_in_words(&self) -> Vec<String> {
+        let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+        for kept in &self.kept {
+            groups.entry((&kept.op, &kept.reason)).or_default().push(&kept.node);
+        }
+        let told = |((op, reason), nodes): ((&str, &str), Vec<&str>)| {
+            let named = nodes.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+            let more = nodes.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("{op} stays quantized: {reason} (nodes: {named}{more})")
+        };
+        groups.into_iter().map(told).collect()
+    }
+}
+
+/// At most that many nodes are named in a line; all are counted.
+const NAMED: usize = 8;
 
 /// Turns quantized nodes of the main graph into float ones and takes out what nothing reads then. Weights that
 /// also are inputs are no constants here (`fold` makes them so). float16 scales make float16 weights. A

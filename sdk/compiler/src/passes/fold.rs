@@ -32,8 +32,8 @@ pub type Evaluate<'e> = dyn FnMut(&[u8]) -> Result<Vec<TensorProto>, String> + '
 pub struct FoldSettings {
     /// A larger result is folded only where it replaces inputs that are no smaller.
     pub max_bytes: usize,
-    /// Shapes that a session reported; a `Shape` of a value with a fixed one is a constant. What the file
-    /// itself says of values in between is not believed.
+    /// Shapes that follow from the inputs, as a session reported; a `Shape` of a value with a fixed one is a
+    /// constant. What the file itself says of values in between is not believed.
     pub facts: Facts,
 }
 

@@ -55,8 +55,8 @@ pub fn fp32(document: &mut Document, settings: &Fp32Settings) -> Result<Fp32Repo
         facts.extend(&settings.facts);
         let mut report = Fp32Report::default();
         let mut changed = document.clone();
-        let unsure = defined_twice(&changed.graph);
-        take_casts(&mut changed.graph, &facts, &unsure, &mut report);
+        facts.forget(&document.graph.defined_twice());
+        take_casts(&mut changed.graph, &facts, &mut report);
         widen_graph(&mut changed.graph, &mut report)?;
         for function in &mut changed.model.functions {
             function.node.iter_mut().try_for_each(|node| widen_node(node, &mut report))?;
@@ -132,25 +132,15 @@ fn widen_type(r#type: &mut TypeProto) {
     }
 }
 
-/// Names that several graphs give a value of their own (the two branches of an If): facts mix them up.
-fn defined_twice(graph: &GraphProto) -> HashSet<String> {
-    let (mut seen, mut twice) = (HashSet::new(), HashSet::new());
-    graph.visit(&mut |graph| {
-        let own: HashSet<&str> = graph.defined().collect();
-        twice.extend(own.into_iter().filter(|name| !seen.insert(name.to_owned())).map(str::to_owned));
-    });
-    twice
-}
-
 /// Takes out Casts from float16 to float32 and back, while the graph still says which is which.
-fn take_casts(graph: &mut GraphProto, facts: &Facts, unsure: &HashSet<String>, report: &mut Fp32Report) {
+fn take_casts(graph: &mut GraphProto, facts: &Facts, report: &mut Fp32Report) {
     // Bodies first: they read by the names that the facts know.
     for node in &mut graph.node {
-        node.subgraphs_mut().for_each(|graph| take_casts(graph, facts, unsure, report));
+        node.subgraphs_mut().for_each(|graph| take_casts(graph, facts, report));
     }
     let outputs: HashSet<String> = graph.output_names().map(str::to_owned).collect();
     let goes = |node: &NodeProto, from: &str| {
-        let from = facts.get(from).element.filter(|_| !unsure.contains(from)).map(|element| element as i64);
+        let from = facts.get(from).element.map(|element| element as i64);
         let ends = (from, node.int("to"));
         let half = ends.0 == Some(HALF) || ends.1 == Some(HALF);
         let known = |end: Option<i64>| end == Some(HALF) || end == Some(SINGLE);

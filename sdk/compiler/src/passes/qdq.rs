@@ -2,7 +2,7 @@
 //!
 //! The form is the one that ONNX Runtime fuses (`qdq_transformer`): one pair for each value, whatever reads it;
 //! a pair behind every quantized layer, or its kernel stays float; weights as DequantizeLinear of int8, one scale
-//! for each output channel; biases as int32 with the scale of the products.
+//! for each output channel (where the target takes that); biases as int32 with the scale of the products.
 
 mod weights;
 
@@ -28,6 +28,8 @@ pub struct QdqSettings {
     pub activation: ActivationType,
     /// The greatest magnitude of an int8 weight: 127, or 64 where kernels saturate.
     pub weight_limit: i32,
+    /// Whether a weight has a scale for each output channel; else it has one.
+    pub per_channel: bool,
 }
 
 /// What was changed.

@@ -11,10 +11,10 @@ mod sensitivity;
 mod silu;
 mod sources;
 
-pub(crate) use kernels::Kernels;
+pub(crate) use kernels::{HALF_RANGE, Kernels};
 pub(crate) use prepared::{Built, Choice, Prepared};
-pub(crate) use ranges::{histogram, range_of};
+pub(crate) use ranges::{histogram, levels, range_of};
 pub(crate) use scheme::{Scheme, scheme, value_inputs};
-pub(crate) use search::{Found, Order, best_method, fewest_float, methods};
+pub(crate) use search::{Found, Order, each_method, fewest_float, methods};
 pub(crate) use sensitivity::{LayerCost, sensitivity};
 pub(crate) use sources::{RangeSource, sources};

@@ -18,12 +18,16 @@ pub(crate) fn range_of(
     if let RangeSource::Fixed { low, high } = *source {
         return Some(Range { low, high });
     }
-    let levels = match activation {
+    let seen = histogram(source, histograms)?;
+    Some(range(&seen, method, levels(activation), activation == ActivationType::S8))
+}
+
+/// How many numbers an activation can be.
+pub(crate) fn levels(activation: ActivationType) -> u32 {
+    match activation {
         ActivationType::U8 | ActivationType::S8 => 256,
         ActivationType::U16 => 65_536,
-    };
-    let seen = histogram(source, histograms)?;
-    Some(range(&seen, method, levels, activation == ActivationType::S8))
+    }
 }
 
 /// The values of a source; `None` where what it comes from was not observed.

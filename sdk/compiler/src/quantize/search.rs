@@ -1,7 +1,7 @@
 //! The accuracy search: the int8 model that keeps the answer within the budget with as few float layers as it takes.
 //!
-//! First the ways to take ranges are tried with every layer int8; how well each agrees with the source decides,
-//! which is less noisy than labels. Is the budget not met, the layers are ranked by what each costs alone, and a
+//! First the ways to take ranges are tried with every layer int8, those that agree best with the source first: that
+//! is less noisy than labels. Is the budget not met, the layers are ranked by what each costs alone, and a
 //! binary search finds how many of the worst must stay float. The idea of ranking quantizers
 //! and reverting the worst is NNCF's; costs are measured here, not guessed from the order of layers.
 
@@ -34,8 +34,9 @@ const MOST_FLOAT: f64 = 0.6;
 /// with VNNI).
 pub(crate) const CONVERSION: f64 = 30.0;
 
-/// Measures a model on the half that is searched on.
-pub(crate) type Measure<'m> = dyn FnMut(&Built) -> Result<Verdict, CompileError> + 'm;
+/// Measures a model on the half that is searched on; `None` where the time for searching is over: what was found so far
+/// is taken then.
+pub(crate) type Measure<'m> = dyn FnMut(&Built) -> Result<Option<Verdict>, CompileError> + 'm;
 
 /// The ways to take ranges that a recipe asks for.
 pub(crate) fn methods(ranges: Ranges) -> Vec<RangeMethod> {
@@ -49,27 +50,25 @@ pub(crate) fn methods(ranges: Ranges) -> Vec<RangeMethod> {
     }
 }
 
-/// The best way to take ranges with every layer int8.
+/// Every layer int8, once for each way to take ranges; the nearest to the source first.
 ///
 /// # Errors
-/// If a model cannot be built or measured.
-pub(crate) fn best_method(
+/// If a model cannot be built or measured, or no way was given.
+pub(crate) fn each_method(
     prepared: &Prepared,
     methods: &[RangeMethod],
     measure: &mut Measure,
-) -> Result<Found, CompileError> {
-    let mut best: Option<Found> = None;
+) -> Result<Vec<Found>, CompileError> {
+    let mut all = Vec::new();
     for &method in methods {
         let choice = Choice { method, float: BTreeMap::new() };
         let built = prepared.build(&choice)?;
-        let verdict = measure(&built)?;
+        let Some(verdict) = measure(&built)? else { break };
         log::info!("all layers int8, ranges by {method}: {}", told(&verdict));
-        if best.as_ref().is_none_or(|best| verdict.agreement > best.verdict.agreement) {
-            best = Some(Found { built, choice, verdict, tried: 0, order: None });
-        }
+        all.push(Found { built, choice, verdict, tried: methods.len(), order: None });
     }
-    let best = best.map(|found| Found { tried: methods.len(), ..found });
-    best.ok_or_else(|| CompileError::Inputs("no way to take ranges was given".to_owned()))
+    all.sort_by(|a, b| b.verdict.agreement.total_cmp(&a.verdict.agreement));
+    Ok(all)
 }
 
 /// The order in which layers become float.
@@ -115,7 +114,9 @@ pub(crate) fn fewest_float(
     let mut tried = start.tried;
     for &order in orders {
         log::info!("layers become float by {order:?}");
-        let ranked = order.of(prepared, costs);
+        let mut ranked = order.of(prepared, costs);
+        // A layer that alone is more than may be float never becomes it; it must not stand before the others.
+        ranked.retain(|cost| prepared.share_of(&prepared.layers[cost.layer]) <= MOST_FLOAT);
         let Some(found) = shortest_prefix(prepared, start, &ranked, enough, &mut tried, measure)? else {
             continue;
         };
@@ -141,23 +142,21 @@ fn shortest_prefix(
         float.extend(ranked[..count].iter().map(|cost| (prepared.layers[cost.layer].node, reason(cost))));
         let choice = Choice { method: start.choice.method, float };
         let built = prepared.build(&choice)?;
-        let verdict = measure(&built)?;
+        let Some(verdict) = measure(&built)? else { return Ok(None) };
         *tried += 1;
         log::info!("{count} of {} layers float: {}", ranked.len(), told(&verdict));
-        Ok::<Found, CompileError>(Found { built, choice, verdict, tried: *tried, order: None })
+        Ok::<_, CompileError>(Some(Found { built, choice, verdict, tried: *tried, order: None }))
     };
     // The greatest number that is allowed first: where that is not enough, nothing is.
     let (mut low, mut high) = (0, most_float(prepared, ranked));
     if high == 0 {
         return Ok(None);
     }
-    let mut best = keep_float(high)?;
-    if !enough(&best.verdict) {
-        return Ok(None);
-    }
+    let most = keep_float(high)?.filter(|found| enough(&found.verdict));
+    let Some(mut best) = most else { return Ok(None) };
     while low + 1 < high {
         let middle = low.midpoint(high);
-        let found = keep_float(middle)?;
+        let Some(found) = keep_float(middle)? else { break };
         if enough(&found.verdict) {
             (high, best) = (middle, found);
         } else {

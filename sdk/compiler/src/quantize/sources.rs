@@ -6,24 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 use farsight_graph::Links;
 use farsight_graph::onnx::{GraphProto, NodeProto};
 
+use crate::movers::is_mover;
+
 /// Longest chain of nodes that is followed from a value to what is observed.
 const LONGEST: usize = 32;
-
-/// Operators that only move values; they run on int8 where input and output share a grid.
-const MOVERS: [&str; 12] = [
-    "DepthToSpace",
-    "Flatten",
-    "Identity",
-    "MaxPool",
-    "Reshape",
-    "Resize",
-    "Slice",
-    "SpaceToDepth",
-    "Split",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-];
 
 /// Where a value's range comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,55 +79,112 @@ impl RangeSource {
 
 /// Where the ranges of these values come from.
 pub(crate) fn sources(graph: &GraphProto, values: &[String]) -> HashMap<String, RangeSource> {
-    let links = graph.links();
-    let mut known = Sources::new();
-    // In the order in which they are made: what a value comes from is known when its turn comes.
-    for value in values {
-        let source = source(graph, &links, &known, value, LONGEST);
-        known.insert(value.clone(), source);
-    }
-    known
+    let mut walk = Walk { graph, links: graph.links(), known: HashMap::new() };
+    values.iter().map(|value| (value.clone(), walk.source(value, LONGEST))).collect()
 }
-
-/// Where the ranges of values come from, by name.
-type Sources = HashMap<String, RangeSource>;
 
 /// More parts than this are not put together: the value itself is observed.
 const MOST_PARTS: usize = 64;
 
-fn source(graph: &GraphProto, links: &Links, known: &Sources, value: &str, left: usize) -> RangeSource {
-    if let Some(source) = known.get(value) {
-        return source.clone();
-    }
-    let itself = || RangeSource::Observed { value: value.to_owned(), functions: Vec::new() };
-    let Some(node) = links.producer(value).map(|index| &graph.node[index]) else { return itself() };
-    if left == 0 || !node.in_default_domain() {
-        return itself();
-    }
-    let of_input = |index: usize| node.input(index).map(|input| source(graph, links, known, input, left - 1));
-    let found = match node.op_type() {
-        "Sigmoid" | "Softmax" | "HardSigmoid" => Some(RangeSource::Fixed { low: 0.0, high: 1.0 }),
-        "Tanh" => Some(RangeSource::Fixed { low: -1.0, high: 1.0 }),
-        "Relu" => of_input(0).map(|source| after(source, Function::Clip(0.0, f32::INFINITY))),
-        "LeakyRelu" => {
-            of_input(0).map(|source| after(source, Function::LeakyRelu(node.float("alpha").unwrap_or(0.01))))
+/// A walk from values towards what makes them.
+struct Walk<'g> {
+    graph: &'g GraphProto,
+    links: Links<'g>,
+    /// What was found for every value on the way: each is looked at once, however many read it.
+    known: HashMap<&'g str, RangeSource>,
+}
+
+impl<'g> Walk<'g> {
+    /// Where a value's range comes from, at most `left` nodes before it.
+    fn source(&mut self, value: &str, left: usize) -> RangeSource {
+        if let Some(source) = self.known.get(value) {
+            return source.clone();
         }
-        "Clip" => bounds(node, links)
-            .and_then(|(low, high)| of_input(0).map(|source| after(source, Function::Clip(low, high)))),
-        "Mul" => silu_input(graph, node, links)
-            .map(|input| after(source(graph, links, known, input, left - 1), Function::Silu)),
-        // A cubic one overshoots the values that it lies between.
-        "Resize" if node.string("mode") == Some("cubic") => None,
-        op if MOVERS.contains(&op) => of_input(0),
-        "Concat" => (0..node.input.len()).map(of_input).collect::<Option<_>>().map(RangeSource::Any),
-        _ => None,
-    };
-    found.filter(|source| source.parts() <= MOST_PARTS).unwrap_or_else(itself)
+        let itself = || RangeSource::Observed { value: value.to_owned(), functions: Vec::new() };
+        let graph = self.graph;
+        let Some(node) = self.links.producer(value).map(|index| &graph.node[index]) else { return itself() };
+        if left == 0 || !node.in_default_domain() {
+            return itself();
+        }
+        let found = self.of_node(node, left - 1).unwrap_or_else(itself);
+        if let Some(name) = node.output.iter().find(|name| *name == value) {
+            self.known.insert(name, found.clone());
+        }
+        found
+    }
+
+    /// Where the range of a node's outputs comes from, if its inputs tell.
+    fn of_node(&mut self, node: &'g NodeProto, left: usize) -> Option<RangeSource> {
+        match node.op_type() {
+            "Sigmoid" | "Softmax" | "HardSigmoid" => Some(RangeSource::Fixed { low: 0.0, high: 1.0 }),
+            "Tanh" => Some(RangeSource::Fixed { low: -1.0, high: 1.0 }),
+            "Relu" => Some(after(self.source(node.input(0)?, left), Function::Clip(0.0, f32::INFINITY))),
+            "LeakyRelu" => {
+                let slope = node.float("alpha").unwrap_or(0.01);
+                Some(after(self.source(node.input(0)?, left), Function::LeakyRelu(slope)))
+            }
+            "Clip" => {
+                let (low, high) = bounds(node, &self.links)?;
+                Some(after(self.source(node.input(0)?, left), Function::Clip(low, high)))
+            }
+            "Mul" => {
+                let input = silu_input(self.graph, node, &self.links)?;
+                Some(after(self.source(input, left), Function::Silu))
+            }
+            // A cubic one overshoots the values that it lies between.
+            "Resize" if node.string("mode") == Some("cubic") => None,
+            _ if is_mover(node) => Some(self.source(node.input(0)?, left)),
+            "Concat" => self.any(&node.input, left),
+            _ => None,
+        }
+    }
+
+    /// Any of these values, while they have few parts.
+    fn any(&mut self, values: &[String], left: usize) -> Option<RangeSource> {
+        let mut parts = Vec::new();
+        let mut count = 0;
+        for value in values.iter().filter(|value| !value.is_empty()) {
+            let part = self.source(value, left);
+            count += part.parts();
+            if count > MOST_PARTS {
+                return None;
+            }
+            parts.push(part);
+        }
+        Some(RangeSource::Any(parts))
+    }
 }
 
 /// Whether a value was only moved on the way from another.
 pub(super) fn is_moved(graph: &GraphProto, links: &Links, value: &str) -> bool {
-    links.producer(value).is_some_and(|index| MOVERS.iter().any(|op| graph.node[index].is(op)))
+    links.producer(value).is_some_and(|index| is_mover(&graph.node[index]))
+}
+
+/// A value with all that is only moved from it.
+pub(super) fn moved_on(graph: &GraphProto, links: &Links, value: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![value.to_owned()];
+    while let Some(value) = open.pop() {
+        let movers = links.consumers(&value).iter().map(|&index| &graph.node[index]);
+        let movers = movers.filter(|node| is_mover(node) && node.input(0) == Some(&value));
+        if found.insert(value.clone()) {
+            open.extend(movers.flat_map(|node| node.output.iter().cloned()));
+        }
+    }
+    found
+}
+
+/// A value with all that is only moved from or to it: they share one grid, or what moves them would have to compute.
+pub(super) fn moved_together(graph: &GraphProto, links: &Links, value: &str) -> BTreeSet<String> {
+    let mut origin = value;
+    // A graph has no cycles, so this ends.
+    while let Some(mover) =
+        links.producer(origin).map(|index| &graph.node[index]).filter(|node| is_mover(node))
+        && let Some(input) = mover.input(0)
+    {
+        origin = input;
+    }
+    moved_on(graph, links, origin)
 }
 
 /// The source with one more function at its end.
@@ -192,6 +235,8 @@ pub(super) fn silu_input<'n>(graph: &GraphProto, node: &'n NodeProto, links: &Li
 mod tests {
     use farsight_graph::Attribute;
     use farsight_graph::onnx::TensorProto;
+
+    use crate::movers::MOVERS;
 
     use super::*;
 
@@ -304,6 +349,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_moved_belongs_to_where_it_came_from() {
+        // A CSP block: both parts of a Split go into a Concat, one of them after a MaxPool, and another by a Conv.
+        let nodes = vec![
+            node("Conv", &["x", "w"], &["a"]),
+            node("Split", &["a"], &["b", "c"]),
+            node("MaxPool", &["c"], &["d"]),
+            node("Conv", &["c", "w"], &["e"]),
+            node("Concat", &["b", "d", "e"], &["f"]),
+        ];
+        let graph = graph(nodes);
+        let links = graph.links();
+        let family = ["a", "b", "c", "d"].map(str::to_owned).into();
+        for value in ["a", "b", "d"] {
+            assert_eq!(moved_together(&graph, &links, value), family, "{value}");
+        }
+        assert_eq!(moved_together(&graph, &links, "e"), BTreeSet::from(["e".to_owned()]));
+        assert_eq!(moved_on(&graph, &links, "c"), ["c", "d"].map(str::to_owned).into());
+    }
+
+    #[test]
     fn what_makes_new_values_is_observed_itself() {
         for op in ["Add", "AveragePool", "Conv", "GlobalAveragePool", "Exp", "Pad"] {
             assert_eq!(source_of(vec![node(op, &["x"], &["y"])], "y"), observed("y", &[]), "{op}");
@@ -329,6 +394,19 @@ mod tests {
         let mut asked = BTreeSet::new();
         found.observed(&mut asked);
         assert_eq!(asked, BTreeSet::from(["b"]));
+    }
+
+    /// Each Slice has one reader, each part of a Concat is one more way to the same value: 8¹⁵ ways in all.
+    #[test]
+    fn a_value_that_many_ways_lead_to_is_looked_at_once() {
+        let mut nodes = vec![node("Conv", &["x", "w"], &["v0"])];
+        for index in 0..15 {
+            let [value, joined, next] = [format!("v{index}"), format!("c{index}"), format!("v{}", index + 1)];
+            nodes.push(node("Concat", &[&value[..]; 8], &[&joined]));
+            nodes.push(node("Slice", &[&joined, "one", "six"], &[&next]));
+        }
+        // 8 and 64 parts are put together, 512 are not.
+        assert_eq!(source_of(nodes, "v15"), observed("c14", &[]));
     }
 
     #[test]

@@ -127,6 +127,8 @@ fn packed_weights_need_a_runtime_that_knows_them() {
 fn dynamic_quantization_of_convolutions_is_told_of_matmuls_not() {
     let nodes = |op: &str| document(vec![node(op, &["x", "w"], "y")], vec![], vec![]);
     assert_eq!(kinds(&nodes("ConvInteger"), &x86()), ["dynamic-conv"]);
+    let reason = crate::quantized_form(&nodes("ConvInteger").graph).slow[0].reason;
+    assert_eq!(found(&nodes("ConvInteger"), &x86())[0].why, reason);
     assert_eq!(kinds(&nodes("MatMulInteger"), &x86()), [""; 0]);
     let cuda = Provider { name: "CUDA".into(), options: Default::default() };
     assert_eq!(kinds(&nodes("ConvInteger"), &Target { providers: vec![cuda], ..x86() }), [""; 0]);

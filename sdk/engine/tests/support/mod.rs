@@ -59,6 +59,13 @@ pub fn child(role: &str) -> std::io::Result<Command> {
     Ok(command)
 }
 
+/// A shell that runs `script` and hands the part of `role` on to what it starts.
+pub fn shell(role: &str, script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.env(ROLE, role).arg("-c").arg(script);
+    command
+}
+
 /// The part that this process was started for; `None` for the tests themselves.
 pub fn role() -> Option<String> {
     std::env::var(ROLE).ok()

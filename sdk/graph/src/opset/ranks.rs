@@ -1,15 +1,16 @@
 //! How many axes values have, as far as one walk along the nodes tells.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::Facts;
 use crate::onnx::{GraphProto, NodeProto, TensorProto};
 
-/// Ranks by value name; what is not known is not in it.
+/// Ranks by value name; what is not known is not in it, nor are the names in `unsure`.
 pub(super) fn infer(
     graph: &GraphProto,
     facts: &Facts,
     constants: &HashMap<String, TensorProto>,
+    unsure: &HashSet<String>,
 ) -> HashMap<String, usize> {
     let mut ranks = HashMap::new();
     graph.visit(&mut |graph| {
@@ -20,7 +21,7 @@ pub(super) fn infer(
         }
         for node in graph.node.iter().filter(|node| node.in_default_domain()) {
             let Some(rank) = of_outputs(node, &ranks, constants) else { continue };
-            for name in node.output.iter().filter(|name| !name.is_empty()) {
+            for name in node.output.iter().filter(|name| !name.is_empty() && !unsure.contains(*name)) {
                 ranks.entry(name.clone()).or_insert(rank);
             }
         }

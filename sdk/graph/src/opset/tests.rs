@@ -380,6 +380,31 @@ fn nodes_that_cannot_be_taken_are_named() {
     }
 }
 
+/// The branches of an If may use the same names: a row of four axes is not one of two.
+#[test]
+fn what_is_known_of_a_name_is_not_believed_of_another_value_of_that_name() {
+    let value =
+        |name: &str, rank: usize| ValueInfoProto::tensor(name, DataType::Float, &vec![2.into(); rank]);
+    let branch = |input: &str, attribute: Attribute| {
+        let nodes = vec![
+            node("Transpose", &[input], &["t"]).with("perm", attribute),
+            node("Softmax", &["t"], &["s"]).with("axis", Attribute::Int(1)),
+        ];
+        graph(&[], &["s"], nodes)
+    };
+    let perm = |rank: i64| Attribute::Ints((0..rank).rev().collect());
+    let choice = with_body(node("If", &["c"], &["y"]), "then_branch", branch("a", perm(2)));
+    let choice = with_body(choice, "else_branch", branch("b", perm(4)));
+    let mut document = old(vec![choice], 11);
+    document.graph.input = vec![value("a", 2), value("b", 4)];
+    document.upgrade_opset(13, &Facts::default()).unwrap();
+    for body in document.graph.node[0].subgraphs() {
+        let softmax = body.node.iter().find(|node| node.is("Softmax")).unwrap();
+        // Every element behind the first axis makes a row, whatever the rank.
+        assert!(softmax.input[0].starts_with("s_flat"), "{body:?}");
+    }
+}
+
 #[test]
 fn subgraphs_are_upgraded_and_new_models_left_alone() {
     let squeeze = node("Squeeze", &["x"], &["t"]).with("axes", Attribute::Ints(vec![0]));

@@ -6,30 +6,12 @@ use farsight_graph::onnx::tensor_proto::DataType;
 use super::constants::Layout;
 use super::twins::{Params, Twin};
 use super::{Turn, Walk};
+use crate::movers::MOVERS;
 
-/// Operators that only move, repeat, choose or interpolate values of their first input, so that they do to
-/// floats what they do to the integers that stand for them.
-const MOVERS: &[&str] = &[
-    "DepthToSpace",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "Identity",
-    "MaxPool",
-    "Reshape",
-    "Resize",
-    "Slice",
-    "SpaceToDepth",
-    "Split",
-    "Squeeze",
-    "Tile",
-    "Transpose",
-    "Unsqueeze",
-];
-
-/// Whether an operator only moves the values of its first input.
+/// Whether an operator only moves or repeats the values of its first input, so that it does to floats what it does
+/// to the integers that stand for them.
 pub(super) fn is_mover(op: &str) -> bool {
-    MOVERS.contains(&op)
+    MOVERS.contains(&op) || ["Expand", "Gather", "Tile"].contains(&op)
 }
 
 impl Walk<'_> {

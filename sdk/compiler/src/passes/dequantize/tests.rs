@@ -211,6 +211,8 @@ fn an_operator_without_a_float_form_keeps_its_integers() {
     let kept: Vec<_> = report.kept.iter().map(|kept| &kept.op[..]).collect();
     assert_eq!(kept, ["QuantizeLinear", "QLinearReduceMean", "DequantizeLinear"]);
     assert_eq!(report.kept[1].reason, "no float operator is known for it");
+    let line = "QLinearReduceMean stays quantized: no float operator is known for it (nodes: ";
+    assert!(report.kept_in_words().iter().any(|told| told.starts_with(line)), "{:?}", report.kept_in_words());
 }
 
 /// The nodes that quantize_dynamic of ONNX Runtime writes for one operator, without a bias.

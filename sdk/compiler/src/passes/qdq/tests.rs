@@ -18,6 +18,7 @@ fn settings(nodes: &[usize], grids: &[(&str, f32, i32)]) -> QdqSettings {
         grids: grids.iter().map(grid).collect(),
         activation: ActivationType::U8,
         weight_limit: 127,
+        per_channel: true,
     }
 }
 
@@ -107,6 +108,28 @@ fn half_range_weights_keep_within_64() {
     assert_eq!(values::<i8>(&document, "w_int8"), [64, -6, 64, 6]);
     assert_eq!(values::<f32>(&document, "w_scale"), [127.0 / 64.0, 508.0 / 64.0]);
     assert_eq!(values::<f32>(&document, "b_scale"), [0.5 * 127.0 / 64.0, 0.5 * 508.0 / 64.0]);
+}
+
+#[test]
+fn one_scale_for_a_weight_lets_every_bias_fit() {
+    let whole = |bias: &[f32]| {
+        let conv = node("Conv", &["x", "w", "b"], &["y"]);
+        let grids = [("x", 0.5, 7), ("y", 2.0, 128)];
+        let settings = QdqSettings { per_channel: false, ..settings(&[0], &grids) };
+        quantized(vec![conv], vec![weight(), TensorProto::new("b", &[2], bias)], &settings).0
+    };
+    let document = whole(&[3.0, -20.0]);
+    assert_eq!(values::<f32>(&document, "w_scale"), [4.0]);
+    assert_eq!(values::<i8>(&document, "w_int8"), [32, -3, 127, 13]);
+    assert_eq!((dims(&document, "w_scale"), axis(&document, "w_dequantized")), (&[][..], None));
+    assert_eq!(
+        (values::<f32>(&document, "b_scale"), values::<i32>(&document, "b_int32")),
+        (vec![2.0], vec![2, -10])
+    );
+    assert_eq!((dims(&document, "b_scale"), axis(&document, "b_dequantized")), (&[][..], None));
+    let large = whole(&[0.0, 1e11]);
+    let (scale, level) = (values::<f32>(&large, "b_scale")[0], values::<i32>(&large, "b_int32")[1]);
+    assert!((f64::from(scale) * f64::from(level) / 1e11 - 1.0).abs() < 1e-6, "{scale} {level}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Rewrite<'_> {
         }
         let Some(weight) = node.input(1).and_then(|name| links.tensor(name)) else { return Ok(()) };
         let bias = node.input(2).and_then(|name| links.tensor(name));
-        let axis = output_axis(node, weight);
+        let axis = output_axis(node, weight).filter(|_| self.settings.per_channel);
         let channels = channels(&weight.dims, axis).count;
         let biases = bias.map(|bias| one_for_each(bias, channels)).transpose()?;
         let key = (weight.name().to_owned(), axis);
@@ -43,7 +43,10 @@ impl Rewrite<'_> {
         let quantized = match shared {
             Some(quantized) => quantized,
             None => {
-                let floors = scale_floors(biases.as_deref().unwrap_or_default(), input_scale);
+                let mut floors = scale_floors(biases.as_deref().unwrap_or_default(), input_scale);
+                if axis.is_none() {
+                    floors = floors.into_iter().reduce(f32::max).into_iter().collect();
+                }
                 let quantized = self.quantize_weight(weight, axis, &floors)?;
                 if bias.is_none() {
                     self.weights.insert(key, quantized.clone());
