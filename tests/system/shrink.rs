@@ -46,9 +46,10 @@ fn cattle_to_int8() {
     assert!(number(&report, "/accuracy/agreement") > 0.85, "{report:#}");
     assert!(number(&report, "/accuracy/deviation") >= 0.0, "{report:#}");
     assert!(number(&report, "/accuracy/upper").is_finite());
+    // No label had a say in what was chosen, so all of them judge.
     assert_eq!(
         (&report["accuracy"]["metric"], &report["accuracy"]["samples"]),
-        (&"ap50_95".into(), &8.into())
+        (&"ap50_95".into(), &16.into())
     );
     assert!(number(&report, "/latency/ratio") > 0.0);
     assert_eq!(report["trials"], Value::Array(Vec::new()), "only auto tries several");
