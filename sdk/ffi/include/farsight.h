@@ -522,12 +522,25 @@ size_t farsight_open_pipelines(void);
 // Opens the bundle at `path` (UTF-8) and puts a handle into `*pipeline`; NULL goes there on failure. The caller gives
 // it back with `farsight_pipeline_close`.
 //
-// `abi_version` is `FARSIGHT_ABI_VERSION`. `options` may be NULL. The file is read whole and not needed afterwards.
-// Takes from milliseconds to seconds; the first one in a process loads ONNX Runtime.
+// `abi_version` is `FARSIGHT_ABI_VERSION`. `options` may be NULL. Takes from milliseconds to seconds; the first one in a
+// process loads ONNX Runtime. What `farsight warm` prepared on this device is used; it and the file must not be
+// written to while a pipeline is open (replaced by another file they may be).
 farsight_status farsight_pipeline_open(uint32_t abi_version,
                                        const char *path,
                                        const farsight_options *options,
                                        farsight_pipeline **pipeline);
+
+// Opens the bundle at `path` `count` times, for most frames a second: a pipeline for each thread of the program, each
+// with one thread of its own unless `options` say otherwise. They go into `pipelines[0]` to `pipelines[count - 1]`, and
+// each is closed for itself; on failure NULL goes everywhere and none is open.
+//
+// A session that `farsight warm` prepared is mapped once, and all of them use its weights; without one, each has its
+// own copy. `count` is 1 to 1024. Else as `farsight_pipeline_open`.
+farsight_status farsight_pipeline_open_pool(uint32_t abi_version,
+                                            const char *path,
+                                            const farsight_options *options,
+                                            size_t count,
+                                            farsight_pipeline **pipelines);
 
 // Opens a bundle of `bytes` bytes in memory, such as one that is linked into the firmware. They are the caller's and
 // not needed afterwards. Else as `farsight_pipeline_open`.

@@ -23,6 +23,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "farsight.h"
 
@@ -248,6 +249,18 @@ class Pipeline {
     }
     static Result<Pipeline> open(const std::string &path, const Options &options = Options()) {
         return open(path.c_str(), options);
+    }
+
+    /// Opens the bundle at `path` `count` times, with one thread each: a pipeline for each thread of the program.
+    static Result<std::vector<Pipeline>> open_pool(const char *path, std::size_t count,
+                                                   const Options &options = Options()) {
+        std::vector<::farsight_pipeline *> handles(count, nullptr);
+        Status status = farsight_pipeline_open_pool(FARSIGHT_ABI_VERSION, path, &options, count, handles.data());
+        if (status != FARSIGHT_STATUS_OK) return detail::failure(status);
+        std::vector<Pipeline> pipelines;
+        pipelines.reserve(count);
+        for (::farsight_pipeline *handle : handles) pipelines.push_back(Pipeline(handle));
+        return pipelines;
     }
 
     /// Opens a bundle in memory, which is not needed afterwards.

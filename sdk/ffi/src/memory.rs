@@ -160,6 +160,29 @@ impl<T: Plain> Place<'_, T> {
     }
 }
 
+/// A pointer to places for plain values, one after the other.
+pub(crate) struct Places<'a, T>(*mut T, usize, PhantomData<&'a mut T>);
+
+impl<T: Plain> Places<'_, T> {
+    /// # Safety
+    /// `pointer` is null or `count` values may be written to it for as long as the call lasts.
+    pub(crate) unsafe fn new(pointer: *mut T, count: usize) -> Self {
+        Self(pointer, count, PhantomData)
+    }
+
+    /// Puts a value into each place.
+    pub(crate) fn put_all(&mut self, mut value: impl FnMut() -> T, what: &str) -> Result<()> {
+        if self.0.is_null() {
+            return Err(Failure::null(what));
+        }
+        for index in 0..self.1 {
+            // SAFETY: not null, and writable that far, as `Places::new` was promised.
+            unsafe { self.0.add(index).write_unaligned(value()) };
+        }
+        Ok(())
+    }
+}
+
 /// A value without a size in front: a pointer.
 pub(crate) trait Plain: Copy {}
 impl<T> Plain for *mut T {}

@@ -1,7 +1,6 @@
 //! An open pipeline with what C sees of it.
 
 use std::ffi::{CString, c_char};
-use std::path::Path;
 use std::time::Instant;
 
 use farsight::{Bundle, Canceller};
@@ -91,30 +90,45 @@ pub(crate) struct State {
     results: Results,
 }
 
+fn to_rust(options: Option<Read<'_, Options>>) -> Result<farsight::Options> {
+    options.map_or_else(|| Ok(farsight::Options::default()), |options| options.to_rust())
+}
+
 impl State {
     /// Opens the bundle at `path`.
     pub(crate) fn open(path: &str, options: Option<Read<'_, Options>>) -> Result<Self> {
-        Self::new(&Bundle::open(Path::new(path), farsight::Open::Memory)?, options)
+        let options = to_rust(options)?;
+        Ok(Self::new(farsight::Pipeline::open_with(path, &options)?, &options))
+    }
+
+    /// Opens the bundle at `path` `count` times, with one thread each where the options do not say otherwise.
+    pub(crate) fn open_pool(
+        path: &str,
+        options: Option<Read<'_, Options>>,
+        count: usize,
+    ) -> Result<Vec<Self>> {
+        let options = to_rust(options)?;
+        let pipelines = farsight::Pool::open_with(path, count, &options)?.into_pipelines();
+        Ok(pipelines.into_iter().map(|pipeline| Self::new(pipeline, &options)).collect())
     }
 
     /// Opens a bundle in memory, of which a copy is made.
     pub(crate) fn parse(bytes: &[u8], options: Option<Read<'_, Options>>) -> Result<Self> {
-        Self::new(&Bundle::parse(bytes.to_vec())?, options)
+        let options = to_rust(options)?;
+        let bundle = Bundle::parse(bytes.to_vec())?;
+        Ok(Self::new(farsight::Pipeline::from_bundle(&bundle, &options)?, &options))
     }
 
-    fn new(bundle: &Bundle, options: Option<Read<'_, Options>>) -> Result<Self> {
-        let options =
-            options.map_or_else(|| Ok(farsight::Options::default()), |options| options.to_rust())?;
-        let pipeline = farsight::Pipeline::from_bundle(bundle, &options)?;
+    fn new(pipeline: farsight::Pipeline, options: &farsight::Options) -> Self {
         let (spec, session) = (pipeline.spec(), pipeline.session());
-        Ok(Self {
+        Self {
             name: c_string(&spec.name),
             labels: spec.output.labels().iter().map(|label| c_string(label)).collect(),
             inputs: session.inputs().iter().map(Port::new).collect(),
             outputs: session.outputs().iter().map(Port::new).collect(),
-            results: Results::with_room(room(spec, &options)),
+            results: Results::with_room(room(spec, options)),
             pipeline,
-        })
+        }
     }
 
     pub(crate) fn canceller(&self) -> Canceller {

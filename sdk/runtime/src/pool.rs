@@ -62,6 +62,14 @@ impl Pool {
         self.pipelines.len()
     }
 
+    /// The pipelines themselves, for a program that gives each of its threads one.
+    pub fn into_pipelines(self) -> Vec<Pipeline> {
+        self.pipelines
+            .into_iter()
+            .map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect()
+    }
+
     /// Runs a frame on a free pipeline, after waiting for one if all are busy, and hands its answer to `take`; the
     /// pipeline is busy until `take` returns. (Calling the pool from within `take` may wait for ever.)
     ///

@@ -2,16 +2,18 @@
 
 use std::ffi::c_char;
 
+use crate::failure::Failure;
 use crate::guard::guarded;
-use crate::memory::{Bytes, Given, Place, Text};
+use crate::memory::{Bytes, Given, Place, Places, Text};
 use crate::pipeline::State;
 use crate::{Frame, Info, Options, Pipeline, RunOptions, Status, handle, init, options};
 
 /// Opens the bundle at `path` (UTF-8) and puts a handle into `*pipeline`; NULL goes there on failure. The caller gives
 /// it back with `farsight_pipeline_close`.
 ///
-/// `abi_version` is `FARSIGHT_ABI_VERSION`. `options` may be NULL. The file is read whole and not needed afterwards.
-/// Takes from milliseconds to seconds; the first one in a process loads ONNX Runtime.
+/// `abi_version` is `FARSIGHT_ABI_VERSION`. `options` may be NULL. Takes from milliseconds to seconds; the first one in a
+/// process loads ONNX Runtime. What `farsight warm` prepared on this device is used; it and the file must not be
+/// written to while a pipeline is open (replaced by another file they may be).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn farsight_pipeline_open(
     abi_version: u32,
@@ -27,6 +29,38 @@ pub unsafe extern "C" fn farsight_pipeline_open(
         init::check_abi(abi_version)?;
         let state = State::open(path.required("path")?, options.optional()?)?;
         pipeline.put(handle::add(state), "pipeline")
+    })
+}
+
+/// No pool has more pipelines.
+const MOST_IN_POOL: usize = 1024;
+
+/// Opens the bundle at `path` `count` times, for most frames a second: a pipeline for each thread of the program, each
+/// with one thread of its own unless `options` say otherwise. They go into `pipelines[0]` to `pipelines[count - 1]`, and
+/// each is closed for itself; on failure NULL goes everywhere and none is open.
+///
+/// A session that `farsight warm` prepared is mapped once, and all of them use its weights; without one, each has its
+/// own copy. `count` is 1 to 1024. Else as `farsight_pipeline_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn farsight_pipeline_open_pool(
+    abi_version: u32,
+    path: *const c_char,
+    options: *const Options,
+    count: usize,
+    pipelines: *mut *mut Pipeline,
+) -> Status {
+    let places = if count <= MOST_IN_POOL { count } else { 0 };
+    // SAFETY: as the header makes the caller promise.
+    let (path, options, mut pipelines) =
+        unsafe { (Text::new(path), Given::new(options), Places::new(pipelines, places)) };
+    guarded(|| {
+        pipelines.put_all(std::ptr::null_mut, "pipelines")?;
+        init::check_abi(abi_version)?;
+        if places == 0 {
+            return Err(Failure::bad_argument(format!("count is {count}, expected 1 to {MOST_IN_POOL}")));
+        }
+        let mut states = State::open_pool(path.required("path")?, options.optional()?, count)?.into_iter();
+        pipelines.put_all(|| states.next().map_or(std::ptr::null_mut(), handle::add), "pipelines")
     })
 }
 

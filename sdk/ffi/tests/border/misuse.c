@@ -110,6 +110,39 @@ static void opening(void) {
     EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_close(pipeline));
 }
 
+/* A pipeline for each thread of the program. */
+static void pools(void) {
+    farsight_pipeline *pool[3] = {(farsight_pipeline *)1, (farsight_pipeline *)1, (farsight_pipeline *)1};
+    const char *path = bundle("boxes");
+    EXPECT(FARSIGHT_STATUS_BUNDLE, farsight_pipeline_open_pool(FARSIGHT_ABI_VERSION, "none", NULL, 3, pool));
+    CHECK(pool[0] == NULL && pool[1] == NULL && pool[2] == NULL);
+    EXPECT(FARSIGHT_STATUS_BAD_ARGUMENT, farsight_pipeline_open_pool(FARSIGHT_ABI_VERSION, path, NULL, 3, NULL));
+    EXPECT(FARSIGHT_STATUS_BAD_ARGUMENT, farsight_pipeline_open_pool(FARSIGHT_ABI_VERSION, path, NULL, 0, pool));
+    EXPECT(FARSIGHT_STATUS_BAD_ARGUMENT,
+           farsight_pipeline_open_pool(FARSIGHT_ABI_VERSION, path, NULL, (size_t)-1, pool));
+    EXPECT(FARSIGHT_STATUS_WRONG_ABI, farsight_pipeline_open_pool(FARSIGHT_ABI_VERSION + 1, path, NULL, 3, pool));
+    EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_open_pool(FARSIGHT_ABI_VERSION, path, NULL, 3, pool));
+    CHECK(farsight_open_pipelines() == 3);
+    static uint8_t coloured[sizeof pixels];
+    for (size_t i = 0; i < sizeof coloured; i++)
+        coloured[i] = (uint8_t)(i * i / 7);
+    farsight_frame frame = a_frame();
+    frame.pixels = coloured;
+    farsight_detections found[3];
+    for (size_t i = 0; i < 3; i++) {
+        farsight_info info = {.size = sizeof info};
+        EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_info(pool[i], &info));
+        CHECK(info.threads == 1);
+        EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_run(pool[i], &frame, NULL));
+        found[i] = (farsight_detections){.size = sizeof found[i]};
+        EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_detections(pool[i], &found[i]));
+        CHECK(found[i].count > 0 && found[i].count == found[0].count);
+        CHECK(memcmp(found[i].items, found[0].items, found[0].count * sizeof *found[0].items) == 0);
+    }
+    for (size_t i = 0; i < 3; i++)
+        EXPECT(FARSIGHT_STATUS_OK, farsight_pipeline_close(pool[i]));
+}
+
 /* A program with a newer header: more fields than this library knows. */
 static void newer_and_older_headers(void) {
     struct {
@@ -411,6 +444,7 @@ int main(int count, char **arguments) {
     EXPECT(FARSIGHT_STATUS_OK, farsight_init(FARSIGHT_ABI_VERSION));
     CHECK(getenv("ORT_DISABLE_TELEMETRY") && strcmp(getenv("ORT_DISABLE_TELEMETRY"), "1") == 0);
     opening();
+    pools();
     newer_and_older_headers();
     handles();
     frames();
