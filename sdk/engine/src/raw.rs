@@ -191,6 +191,12 @@ pub(crate) fn disable_arena(builder: &mut SessionBuilder) -> Said<()> {
     check(unsafe { (ort::api().DisableCpuMemArena)(builder.ptr_mut()) })
 }
 
+/// Number of the user that this process acts as.
+pub(crate) fn user() -> u32 {
+    // SAFETY: it takes nothing and never fails.
+    unsafe { libc::geteuid() }
+}
+
 /// A file mapped for reading.
 pub(crate) type Mapped = memmap2::Mmap;
 
@@ -546,6 +552,8 @@ impl Bindings {
     }
 
     pub(crate) fn bind_input(&mut self, i: usize, tensor: Tensor) {
+        // An input that is handed through as an output lends its memory to the last run's result.
+        self.forget_last_run();
         self.input_values[i] = tensor.value.as_ptr();
         self.inputs[i] = Some(tensor);
     }

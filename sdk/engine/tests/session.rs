@@ -193,6 +193,23 @@ fn input_handed_through(library: Lib) -> Outcome {
         assert_eq!(session.output::<f32>(1)?, [value; 2]);
         assert_eq!(session.output::<f32>(2)?, [value; 2]);
     }
+    // Of open shape, the output is the input's own memory: it is gone when the input gets another.
+    let open_shape = [None];
+    let through = model(
+        &[Node("Neg", &["X"], &["Y"])],
+        &[Value("X", FLOAT, &open_shape)],
+        &[Value("Y", FLOAT, &open_shape), Value("X", FLOAT, &open_shape)],
+        &[],
+    );
+    let mut session = open(library, &through)?;
+    session.set_input_shape(0, &[2])?;
+    session.input_mut::<f32>(0)?.fill(3.0);
+    session.run()?;
+    assert_eq!(session.output::<f32>(1)?, [3.0; 2]);
+    session.set_input_shape(0, &[100_000])?;
+    assert!(matches!(expect_error(session.output::<f32>(1))?, EngineError::NotReady { .. }));
+    session.run()?;
+    assert_eq!(session.output::<f32>(1)?.len(), 100_000);
     Ok(())
 }
 

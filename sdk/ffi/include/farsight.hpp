@@ -254,7 +254,8 @@ class Pipeline {
     /// Opens the bundle at `path` `count` times, with one thread each: a pipeline for each thread of the program.
     static Result<std::vector<Pipeline>> open_pool(const char *path, std::size_t count,
                                                    const Options &options = Options()) {
-        std::vector<::farsight_pipeline *> handles(count, nullptr);
+        // More than the library opens: it says so before anything is made for them.
+        std::vector<::farsight_pipeline *> handles(count <= 1024 ? count : 1, nullptr);
         Status status = farsight_pipeline_open_pool(FARSIGHT_ABI_VERSION, path, &options, count, handles.data());
         if (status != FARSIGHT_STATUS_OK) return detail::failure(status);
         std::vector<Pipeline> pipelines;

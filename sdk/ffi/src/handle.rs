@@ -100,8 +100,8 @@ pub(crate) fn close(handle: *const Pipeline) -> Result<()> {
         table.open = Vec::new();
     }
     drop(table);
-    drop(state);
-    Ok(())
+    // None: another thread closed it between finding and locking it.
+    state.map(drop).ok_or_else(|| bad_handle(handle.addr(), handle.addr()))
 }
 
 fn busy() -> Failure {

@@ -97,8 +97,8 @@ mod built {
         fn band_infos(&self, bytes: usize) -> Result<Vec<BandInfo>> {
             let count = crate::pipeline::place(self.bands);
             // Each has a byte at least; checked before memory is taken for them.
-            if count > bytes {
-                let found = format!("it has {bytes} bytes and {count} bands");
+            if count > bytes || count > MOST_BANDS {
+                let found = format!("it has {bytes} bytes and {count} bands ({MOST_BANDS} at most)");
                 return Err(Error::from(RasterError::Memory { found }).into());
             }
             match self.names(count)? {
@@ -107,6 +107,9 @@ mod built {
             }
         }
     }
+
+    /// No sensor has more.
+    const MOST_BANDS: usize = 65_535;
 
     fn named(name: &str) -> BandInfo {
         BandInfo { name: Some(name.to_owned()).filter(|name| !name.trim().is_empty()), ..BandInfo::default() }

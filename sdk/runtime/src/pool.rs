@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use farsight_bundle::{Bundle, Open};
 use farsight_engine::EngineError;
 use farsight_vision::Frame;
 
@@ -44,13 +45,27 @@ impl Pool {
     /// As [`Pipeline::open_with`].
     pub fn open_with(path: impl AsRef<Path>, pipelines: usize, options: &Options) -> Result<Self, Error> {
         let options = Options { threads: options.threads.or(Some(1)), ..options.clone() };
-        let mut opened = vec![Pipeline::open_with(&path, &options)?];
+        let first = Pipeline::open_with(&path, &options)?;
+        let mut opened = match pipelines {
+            0 | 1 => vec![first],
+            _ => match first.another(&options)? {
+                Some(second) => vec![first, second],
+                // Nothing is prepared. The file is read once for all: it may be replaced at any time, and they must
+                // be one model.
+                None => {
+                    drop(first);
+                    let bundle = Bundle::open(path.as_ref(), Open::Memory)?;
+                    let opened: Result<_, Error> =
+                        (0..pipelines).map(|_| Pipeline::from_bundle(&bundle, &options)).collect();
+                    opened?
+                }
+            },
+        };
         while opened.len() < pipelines {
-            let another = opened[0].another(&options)?;
-            opened.push(match another {
-                Some(pipeline) => pipeline,
-                None => Pipeline::open_with(&path, &options)?,
-            });
+            match opened[0].another(&options)? {
+                Some(pipeline) => opened.push(pipeline),
+                None => break,
+            }
         }
         let free = Mutex::new((0..opened.len()).collect());
         let pipelines = opened.into_iter().map(Mutex::new).collect();

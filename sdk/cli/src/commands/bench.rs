@@ -1,6 +1,7 @@
 //! `farsight bench`: how long a bundle takes, against its own bare session, in one run.
 
 use std::fmt::Write;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -332,7 +333,8 @@ fn run_all(pool: &Pool, frame: &Frame<'_>, frames: usize) -> Result<(), Failure>
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..pool.size()).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
+        // A panic in a thread is one here.
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
     .map_err(|error: farsight::Error| error.into())
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;
-use crate::raw::{self, Mapped};
+use crate::raw;
 
 const KEY_FILE: &str = "key.json";
 /// Longer ones are not read.
@@ -37,8 +37,8 @@ pub(crate) enum Found {
     Bad(String),
 }
 
-/// The files of an entry, mapped.
-pub(crate) type Files = BTreeMap<String, Mapped>;
+/// The files of an entry, open and checked.
+pub(crate) type Files = BTreeMap<String, File>;
 
 /// `key.json`
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,14 +91,14 @@ impl Entry {
             }
         }
         let file = |(name, facts): (String, FileFacts)| {
-            let mapped = open(&self.folder, &name).and_then(|file| map(&name, &file))?;
-            let found = facts_of(&mapped);
+            let mut file = open(&self.folder, &name)?;
+            let found = facts_of(&name, &mut file)?;
             match found {
                 _ if found.bytes != facts.bytes => {
                     Err(format!("{name} has {} bytes, expected {}", found.bytes, facts.bytes))
                 }
                 _ if found != facts => Err(format!("{name} is damaged: its checksum is wrong")),
-                _ => Ok((name, mapped)),
+                _ => Ok((name, file)),
             }
         };
         record.files.into_iter().map(file).collect()
@@ -134,7 +134,7 @@ impl Entry {
 
     /// What is in a folder now: names, sizes and checksums.
     pub(crate) fn seen(folder: &Path) -> Result<BTreeMap<String, FileFacts>, String> {
-        let facts = |name: String| Ok((name.clone(), facts_of(&map(&name, &open(folder, &name)?)?)));
+        let facts = |name: String| Ok((name.clone(), facts_of(&name, &mut open(folder, &name)?)?));
         names(folder).map_err(|error| error.to_string())?.into_iter().map(facts).collect()
     }
 
@@ -190,33 +190,58 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
 fn open(folder: &Path, name: &str) -> Result<File, String> {
     let failed = |error: io::Error| format!("{name} cannot be opened: {error}");
     let path = folder.join(name);
-    let metadata = fs::symlink_metadata(&path).map_err(failed)?;
+    if fs::symlink_metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(format!("{name} is no regular file"));
+    }
+    let file = open_itself(&path).map_err(failed)?;
+    // Of what is open now, whatever has become of the name.
+    let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(format!("{name} is no regular file"));
     }
     check_owner(name, &metadata)?;
-    File::open(path).map_err(failed)
+    Ok(file)
 }
 
-fn map(name: &str, file: &File) -> Result<Mapped, String> {
-    raw::map(file).map_err(|error| format!("{name} cannot be mapped: {error}"))
+/// Opens for reading: no link is followed, and nothing is waited for.
+#[cfg(unix)]
+fn open_itself(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)
 }
 
-fn facts_of(bytes: &Mapped) -> FileFacts {
-    FileFacts { bytes: bytes.len() as u64, crc32: crc32fast::hash(bytes) }
+#[cfg(not(unix))]
+fn open_itself(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Reads the whole file: on a failing disk that is an error, where a look at a map would end the process.
+fn facts_of(name: &str, file: &mut File) -> Result<FileFacts, String> {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut part = vec![0; 256 << 10];
+    let mut bytes = 0;
+    loop {
+        match file.read(&mut part) {
+            Ok(0) => return Ok(FileFacts { bytes, crc32: hasher.finalize() }),
+            Ok(length) => {
+                hasher.update(&part[..length]);
+                bytes += length as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(format!("{name} cannot be read: {error}")),
+        }
+    }
 }
 
 #[cfg(unix)]
 fn check_owner(what: &str, metadata: &Metadata) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt;
-    // The owner of /proc/self is the user that this process acts as.
-    let myself = fs::metadata("/proc/self").map(|metadata| metadata.uid());
     let owner = metadata.uid();
-    if owner != 0 && myself.is_ok_and(|myself| owner != myself) {
+    if owner != 0 && owner != raw::user() {
         return Err(format!("{what} belongs to another user (number {owner})"));
     }
-    if metadata.mode() & 0o002 != 0 {
-        return Err(format!("{what} may be written by every user"));
+    if metadata.mode() & 0o022 != 0 {
+        return Err(format!("{what} may be written by other users"));
     }
     Ok(())
 }

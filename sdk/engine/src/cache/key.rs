@@ -68,12 +68,12 @@ fn facts(rows: &[(&str, String)]) -> Facts {
     rows.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
-/// A file's size and time of change: another build of the same version differs in these.
+/// A file's size and time of change in seconds (archives and read-only file systems keep no more): another build of the
+/// same version differs in these.
 pub(crate) fn file_identity(path: &std::path::Path) -> String {
     let Ok(metadata) = path.metadata() else { return "unknown".to_owned() };
     let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let changed = changed.unwrap_or_default();
-    format!("{} bytes of {}.{:09}", metadata.len(), changed.as_secs(), changed.subsec_nanos())
+    format!("{} bytes of {}", metadata.len(), changed.unwrap_or_default().as_secs())
 }
 
 #[cfg(test)]

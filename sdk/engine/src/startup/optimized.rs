@@ -9,7 +9,7 @@ use ort::session::builder::SessionBuilder;
 use super::{StartUp, made, optimization};
 use crate::cache::entry::{Entry, Files, Found};
 use crate::cache::key::Key;
-use crate::raw::{Graph, Mapped};
+use crate::raw::{self, Graph, Mapped};
 use crate::session::{builder, set};
 use crate::{Caching, EngineError, Library, Model, ProviderReport, Result, Session, Settings};
 
@@ -97,7 +97,8 @@ impl Optimized {
     }
 
     fn session(&self, mut files: Files) -> Result<Session, String> {
-        let bytes = files.remove(FILE).ok_or_else(|| format!("{FILE} is missing"))?;
+        let file = files.remove(FILE).ok_or_else(|| format!("{FILE} is missing"))?;
+        let bytes = raw::map(&file).map_err(|error| format!("{FILE} cannot be mapped: {error}"))?;
         let providers = self.providers.clone();
         mapped(self.library, &self.settings, providers, self.entry.folder(), Arc::new(bytes))
             .map_err(|error| error.to_string())
