@@ -305,7 +305,7 @@ const DAMAGES: &[(&str, Damage)] = &[
     ("writable_by_everyone", |_, place| {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(place.join("session.ort"), fs::Permissions::from_mode(0o666))?;
-        Ok("session.ort may be written by every user")
+        Ok("session.ort may be written by other users")
     }),
     ("file_of_another_model", |library, place| {
         fs::copy(another(library, place)?.join("session.ort"), place.join("session.ort"))?;
