@@ -5,7 +5,7 @@ use std::path::Path;
 
 use farsight::Options;
 use farsight_engine::Library;
-use farsight_spec::{ModelSpec, Precision, Provider, Recipe, Target};
+use farsight_spec::{ModelSpec, Precision, Provider, Recipe, Target, Task};
 
 use crate::job::Job;
 use crate::measure::Inputs;
@@ -49,6 +49,13 @@ pub(crate) fn prepare(
     let resolved = source.resolve(library, job.spec.clone(), job.labels.as_deref())?;
     let recipe = recipe(job, &resolved.spec);
     notes.extend(source_notes(&source, &resolved, &target));
+    if resolved.spec.task == Task::Tensors && job.spec.is_none() {
+        notes.push(
+            "nothing in the file says what it answers, so the bundle takes and gives raw tensors (spec `tensors`); for boxes, \
+             classes or masks name a spec, such as --spec yolo --labels A,B,… (`farsight models` lists them)"
+                .to_owned(),
+        );
+    }
     let here = verification_target(&target, library, notes);
     let form = quantized(job, &source, recipe.precision, notes)?;
     let inputs = if is_strict(recipe.precision) {

@@ -113,8 +113,8 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
 pub(crate) fn labels(argument: &str) -> Result<Vec<String>, Failure> {
     let path = Path::new(argument);
     let looks_like_a_file = argument.contains(std::path::MAIN_SEPARATOR) || argument.ends_with(".txt");
-    let labels: Vec<String> = if path.is_file() || (looks_like_a_file && !argument.contains(',')) {
-        let text = std::fs::read_to_string(path).map_err(|error| Failure::io(path, error))?;
+    let labels: Vec<String> = if path.exists() || (looks_like_a_file && !argument.contains(',')) {
+        let text = labels_text(path).map_err(|error| Failure::io(path, error))?;
         text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
     } else {
         argument.split(',').map(|name| name.trim().to_owned()).collect()
@@ -123,6 +123,17 @@ pub(crate) fn labels(argument: &str) -> Result<Vec<String>, Failure> {
         return Err(Failure::usage(format!("--labels {argument:?} holds an empty name")));
     }
     Ok(labels)
+}
+
+/// Longer lists of labels are none.
+const MAX_LABELS_FILE: u64 = 1 << 20;
+
+fn labels_text(path: &Path) -> std::io::Result<String> {
+    let metadata = path.metadata()?;
+    if !metadata.is_file() || metadata.len() > MAX_LABELS_FILE {
+        return Err(std::io::Error::other("labels are a text file of at most 1 MB, one name a line"));
+    }
+    std::fs::read_to_string(path)
 }
 
 fn share(value: f64) -> Result<f64, Failure> {

@@ -55,6 +55,11 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         StartUp::Built => "built",
         StartUp::Cached => "there",
         StartUp::Rebuilt { .. } => "rebuilt",
+        StartUp::Plain if farsight_engine::cache_folder().is_none() => {
+            bar.finish();
+            let message = "there is no folder to keep anything in: neither FARSIGHT_CACHE nor HOME is set; set FARSIGHT_CACHE";
+            return Err(Failure::new("cache", format!("{name}: {message}")));
+        }
         StartUp::Plain => "plain",
         StartUp::Unused { reason } => {
             bar.finish();

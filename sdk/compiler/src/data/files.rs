@@ -1,5 +1,6 @@
 //! Finds input files under a folder, in an order that is the same everywhere.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use farsight_vision::picture::{EXTENSIONS, looks_like_picture};
 
 use super::DataError;
 
-/// Folders inside folders that are followed: more is a loop of links.
+/// Folders inside folders that are followed.
 const DEEPEST: usize = 16;
 
 /// Pictures, rasters and tensors under a folder, or the one file that was given.
@@ -38,7 +39,7 @@ fn collect(path: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, 
     if path.is_file() {
         files.push(path.to_owned());
     } else {
-        walk(path, DEEPEST, &wanted, &mut files)?;
+        walk(path, DEEPEST, &wanted, &mut HashSet::new(), &mut files)?;
         files.sort();
     }
     Ok(files)
@@ -48,12 +49,17 @@ fn walk(
     folder: &Path,
     depth: usize,
     wanted: &impl Fn(&Path) -> bool,
+    seen: &mut HashSet<PathBuf>,
     files: &mut Vec<PathBuf>,
 ) -> Result<(), DataError> {
+    // A link may lead back: the same picture twice would search and judge with itself.
+    if !seen.insert(folder.canonicalize().map_err(|source| DataError::io(folder, source))?) {
+        return Ok(());
+    }
     for path in entries(folder)? {
         if path.is_dir() {
             if depth > 0 {
-                walk(&path, depth - 1, wanted, files)?;
+                walk(&path, depth - 1, wanted, seen, files)?;
             }
         } else if wanted(&path) {
             files.push(path);
@@ -99,4 +105,20 @@ pub(super) fn text(path: &Path, limit: u64) -> Result<String, DataError> {
 /// The name without folder and extension.
 pub(super) fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_back_shows_nothing_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("barn")).unwrap();
+        fs::write(folder.path().join("barn/a.jpg"), "").unwrap();
+        std::os::unix::fs::symlink("..", folder.path().join("barn/back")).unwrap();
+        std::os::unix::fs::symlink("barn", folder.path().join("again")).unwrap();
+        assert_eq!(pictures(folder.path()).unwrap(), [folder.path().join("again/a.jpg")]);
+    }
 }

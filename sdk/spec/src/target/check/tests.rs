@@ -105,6 +105,33 @@ fn the_library() {
     );
 }
 
+/// A profile travels in a bundle, and whoever runs that has not read it.
+#[test]
+fn options_that_reach_out_of_the_model() {
+    let one = "providers = [{ name = \"CPU\" }]";
+    for (provider, option) in [
+        ("OpenVINO", "cache_dir"),
+        ("OpenVINO", "load_config"),
+        ("TensorRT", "trt_engine_cache_path"),
+        ("TensorRT", "trt_extra_plugin_lib_paths"),
+        ("TensorRT", "user_compute_stream"),
+        ("CUDA", "gpu_external_alloc"),
+        ("QNN", "backend_path"),
+    ] {
+        let with = |option: &str| {
+            let options = format!("options = {{ {option} = \"1\" }}");
+            ARM.replace(
+                one,
+                &format!("providers = [{{ name = \"{provider}\", {options} }}, {{ name = \"CPU\" }}]"),
+            )
+        };
+        let refusal = Target::parse(&with(option), "a").unwrap_err().to_string();
+        assert!(refusal.contains(option) && refusal.contains("may not"), "{refusal}");
+        let other = Target::parse(&with("trt_engine_cache_enable"), "a");
+        assert!(other.err().is_none_or(|error| !error.to_string().contains("providers.options")));
+    }
+}
+
 #[test]
 fn the_providers() {
     let one = "providers = [{ name = \"CPU\" }]";
