@@ -1,4 +1,4 @@
-//! What the library is made of, as a bill of materials: CycloneDX 1.5, JSON (https://cyclonedx.org/docs/1.5/json).
+//! What the library is made of, as a bill of materials: CycloneDX 1.5, JSON (<https://cyclonedx.org/docs/1.5/json>).
 //!
 //! Nothing in it is timed or random: the same sources give the same bytes.
 
