@@ -10,7 +10,7 @@ use memmap2::Mmap;
 /// The bytes were checked once, at open. If the file is cut short by another program while it is mapped, touching
 /// the missing part ends the process (SIGBUS); if it is written to, the checked bytes change. Replacing the file
 /// by renaming another onto it, as [`crate::write`] does, is safe: the map keeps the old one.
-#[allow(unsafe_code)]
+#[allow(unsafe_code)] // mapping a file cannot be safe: see above
 pub(crate) fn map(file: &File) -> io::Result<Mmap> {
     // SAFETY: the map is read-only and private to this crate. That nobody changes the file meanwhile cannot be
     // enforced; it is the condition on which the caller chose `Open::Mapped`, documented there.

@@ -21,7 +21,7 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 static ALONE: Mutex<()> = Mutex::new(());
 
 // SAFETY: hands everything on to the system's allocator.
-#[allow(unsafe_code)]
+#[allow(unsafe_code)] // a global allocator that counts
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         PEAK.fetch_max(NOW.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);

@@ -346,7 +346,7 @@ impl<'a> Read<'a, Raster> {
 }
 
 /// Memory of the caller that is written to.
-#[cfg_attr(not(feature = "rasters"), allow(dead_code))]
+#[cfg_attr(not(feature = "rasters"), allow(dead_code))] // only rasters write rows
 pub(crate) struct Room<'a>(*mut u8, usize, PhantomData<&'a mut [u8]>);
 
 impl Room<'_> {

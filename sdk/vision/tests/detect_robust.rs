@@ -21,7 +21,7 @@ type Change = fn(&mut DetectOutput);
 struct Counting;
 
 // SAFETY: every call is handed on to the system's allocator unchanged.
-#[allow(unsafe_code)]
+#[allow(unsafe_code)] // a global allocator that counts
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));

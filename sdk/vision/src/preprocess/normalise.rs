@@ -20,7 +20,7 @@ struct Channel {
     /// Which byte of a pixel it takes.
     lane: usize,
     /// Divide, mean, standard deviation: what wide registers compute with.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // only the AVX2 code reads it
     steps: [f32; 3],
     /// The value of every byte.
     table: [f32; 256],

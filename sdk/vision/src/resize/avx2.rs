@@ -3,7 +3,7 @@
 //! An [`Avx2`] exists only where the instructions were found, which is what makes its methods safe to call.
 //! Some are the portable loops compiled once more with wider registers.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code)] // intrinsics of the CPU
 
 use std::arch::x86_64::*;
 
