@@ -8,6 +8,7 @@
 //! `NAME` is a hash of what was asked for (model, options, providers). `key.json` repeats that and says on which
 //! device it was made, with which library. What was made elsewhere, or is damaged, is made anew in its place.
 
+mod checksum;
 pub(crate) mod entry;
 pub(crate) mod key;
 

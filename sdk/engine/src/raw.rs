@@ -8,6 +8,7 @@
 use std::alloc::Layout;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -195,6 +196,32 @@ pub(crate) fn disable_arena(builder: &mut SessionBuilder) -> Said<()> {
 pub(crate) fn user() -> u32 {
     // SAFETY: it takes nothing and never fails.
     unsafe { libc::geteuid() }
+}
+
+/// The next part of a file, from `at` on, that is no hole; empty at `end` if there is none. Where the system cannot
+/// tell, all of it.
+#[cfg(target_os = "linux")]
+pub(crate) fn next_data(file: &File, at: u64, end: u64) -> std::io::Result<Range<u64>> {
+    use std::os::fd::AsRawFd;
+    let seek = |from: u64, what| {
+        let from = from.try_into().map_err(std::io::Error::other)?;
+        // SAFETY: the file is open; nothing else is touched.
+        match unsafe { libc::lseek(file.as_raw_fd(), from, what) } {
+            -1 => Err(std::io::Error::last_os_error()),
+            found => Ok((found as u64).min(end)),
+        }
+    };
+    match seek(at, libc::SEEK_DATA) {
+        Ok(start) => Ok(start..seek(start, libc::SEEK_HOLE)?),
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(end..end),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(at..end),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn next_data(_: &File, at: u64, end: u64) -> std::io::Result<Range<u64>> {
+    Ok(at..end)
 }
 
 /// A file mapped for reading.

@@ -4,6 +4,7 @@
 //! that one is four times as fast: it is mapped, nothing is parsed or rewritten, and the weights are used where
 //! they lie. What counts stays the plain model: whatever is wrong with the prepared one, the session opens.
 
+mod align;
 mod compiled;
 mod optimized;
 

@@ -19,6 +19,7 @@ fn main() {
     }
     let mut tests = vec![
         needs_library("built_then_cached", built_then_cached),
+        needs_library("weights_begin_cache_lines", weights_begin_cache_lines),
         needs_library("nothing_is_written_unasked", nothing_is_written_unasked),
         needs_library("the_model_is_not_asked_for", the_model_is_not_asked_for),
         needs_library("a_bad_model_has_its_own_error", a_bad_model_has_its_own_error),
@@ -88,6 +89,52 @@ fn built_then_cached(library: Lib) -> Outcome {
         key["files"]["session.ort"]["bytes"],
         fs::metadata(place(folder.path())?.join("session.ort"))?.len()
     );
+    Ok(())
+}
+
+/// Wide loads from weights that begin anywhere are slow. The answer is the same wherever they lie.
+fn weights_begin_cache_lines(library: Lib) -> Outcome {
+    let values = |count: usize, seed: usize| -> Vec<f32> {
+        (0..count).map(|i| ((i + seed) * 7919 % 1009) as f32).collect()
+    };
+    let (small, add, scale, tail) = (values(1, 5), values(100, 1), values(100, 2), values(100, 3));
+    let axes = |count| [Some(1), Some(count)];
+    let constant = |name, values: &[f32]| Constant(name, FLOAT, &[], floats(values));
+    let bytes = model(
+        &[
+            Node("Add", &["X", "add"], &["A"]),
+            Node("Mul", &["A", "scale_of_it"], &["B"]),
+            Node("Sub", &["B", "small"], &["C"]),
+            Node("Max", &["C", "t"], &["Y"]),
+        ],
+        &[onnx::Value("X", FLOAT, &axes(100))],
+        &[onnx::Value("Y", FLOAT, &axes(100))],
+        &[
+            constant("small", &small),
+            Constant("add", FLOAT, &[1, 100], floats(&add)),
+            Constant("scale_of_it", FLOAT, &[1, 100], floats(&scale)),
+            Constant("t", FLOAT, &[1, 100], floats(&tail)),
+        ],
+    );
+    let folder = tempfile::tempdir()?;
+    let cache = cache(Caching::Make, folder.path());
+    for startup in [StartUp::Built, StartUp::Cached] {
+        let mut session = open(library, SHA, &bytes, &cache)?;
+        assert_eq!(session.startup(), &startup);
+        session.input_mut::<f32>(0)?.fill(0.5);
+        session.run()?;
+        let expected: Vec<f32> =
+            (0..100).map(|i| ((0.5 + add[i]) * scale[i] - small[0]).max(tail[i])).collect();
+        assert_eq!(session.output::<f32>(0)?, expected);
+    }
+    let saved = fs::read(place(folder.path())?.join("session.ort"))?;
+    for values in [&add, &scale, &tail] {
+        let bytes = floats(values);
+        let places: Vec<_> =
+            saved.windows(bytes.len()).enumerate().filter(|(_, window)| *window == bytes).collect();
+        assert_eq!(places.len(), 1, "what was moved is a hole");
+        assert_eq!(places[0].0 % 64, 0);
+    }
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::checksum::{FileFacts, facts_of};
 use super::key::Key;
 use crate::raw;
 
@@ -46,12 +47,6 @@ struct Record {
     #[serde(flatten)]
     key: Key,
     files: BTreeMap<String, FileFacts>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FileFacts {
-    bytes: u64,
-    crc32: u32,
 }
 
 impl Entry {
@@ -92,7 +87,7 @@ impl Entry {
         }
         let file = |(name, facts): (String, FileFacts)| {
             let mut file = open(&self.folder, &name)?;
-            let found = facts_of(&name, &mut file)?;
+            let found = read_facts(&name, &mut file)?;
             match found {
                 _ if found.bytes != facts.bytes => {
                     Err(format!("{name} has {} bytes, expected {}", found.bytes, facts.bytes))
@@ -134,7 +129,7 @@ impl Entry {
 
     /// What is in a folder now: names, sizes and checksums.
     pub(crate) fn seen(folder: &Path) -> Result<BTreeMap<String, FileFacts>, String> {
-        let facts = |name: String| Ok((name.clone(), facts_of(&name, &mut open(folder, &name)?)?));
+        let facts = |name: String| Ok((name.clone(), read_facts(&name, &mut open(folder, &name)?)?));
         names(folder).map_err(|error| error.to_string())?.into_iter().map(facts).collect()
     }
 
@@ -215,22 +210,8 @@ fn open_itself(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Reads the whole file: on a failing disk that is an error, where a look at a map would end the process.
-fn facts_of(name: &str, file: &mut File) -> Result<FileFacts, String> {
-    let mut hasher = crc32fast::Hasher::new();
-    let mut part = vec![0; 256 << 10];
-    let mut bytes = 0;
-    loop {
-        match file.read(&mut part) {
-            Ok(0) => return Ok(FileFacts { bytes, crc32: hasher.finalize() }),
-            Ok(length) => {
-                hasher.update(&part[..length]);
-                bytes += length as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(format!("{name} cannot be read: {error}")),
-        }
-    }
+fn read_facts(name: &str, file: &mut File) -> Result<FileFacts, String> {
+    facts_of(file).map_err(|error| format!("{name} cannot be read: {error}"))
 }
 
 #[cfg(unix)]

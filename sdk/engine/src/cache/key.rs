@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{Library, cpu_features, machine};
 
 /// Raised when what is kept, or how, changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Facts by their names.
 pub(crate) type Facts = BTreeMap<String, String>;

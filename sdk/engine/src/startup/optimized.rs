@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ort::logging::LogLevel;
 use ort::session::builder::SessionBuilder;
 
+use super::align::align_weights;
 use super::{StartUp, made, optimization};
 use crate::cache::entry::{Entry, Files, Found};
 use crate::cache::key::Key;
@@ -93,7 +94,8 @@ impl Optimized {
             let options = set("the log level", options.with_log_level(LogLevel::Error))?;
             crate::session::graph(self.library, model, &options)
         };
-        save().map(drop).map_err(|error: EngineError| error.to_string())
+        save().map(drop).map_err(|error: EngineError| error.to_string())?;
+        align_weights(file)
     }
 
     fn session(&self, mut files: Files) -> Result<Session, String> {
