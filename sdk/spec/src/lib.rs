@@ -16,15 +16,15 @@ mod python;
 mod recipe;
 mod target;
 mod tensor;
+mod tiling;
 mod validate;
 
 pub use error::SpecError;
 pub use metadata::{Metadata, MetadataError};
 
 pub use model::{
-    Activation, Align, Band, Blend, Channels, ClassesOutput, DetectOutput, Filter, FrameInput, Input, Layout,
-    MaskOutput, ModelSpec, Normalise, Output, RasterInput, Resize, Source, Task, Tiling, Variant, When,
-    YoloLayout,
+    Activation, Align, Band, Channels, ClassesOutput, DetectOutput, Filter, FrameInput, Input, Layout,
+    MaskOutput, ModelSpec, Normalise, Output, RasterInput, Resize, Source, Task, Variant, When, YoloLayout,
 };
 pub use recipe::{Precision, Ranges, Recipe};
 pub use target::{
@@ -32,3 +32,4 @@ pub use target::{
     Provider, SessionRules, Shapes, Sparsity, Target, has_vnni, known_cpu_features,
 };
 pub use tensor::{ElementType, TensorInfo};
+pub use tiling::{Average, Blend, Tiling};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Recipe;
+use crate::{Recipe, Tiling};
 
 /// A model's contract, read from `models/NAME.toml`.
 ///
@@ -232,26 +232,6 @@ pub struct Band {
     /// Other names it goes by in files (`B02`, `B2`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-}
-
-/// How windows are laid over a raster and joined again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tiling {
-    /// `[height, width]` of a window; from the model's shape where it is fixed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<[usize; 2]>,
-    /// Part of a window shared with its neighbour, 0 to 0.5.
-    pub overlap: f64,
-    /// Window starts and weights, named after the reference.
-    pub blend: Blend,
-}
-
-/// Window starts and weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Blend {
-    /// ukis-csmask 1.0.0 `utils.py`: symmetric padding, fixed step, Tukey window, sum of probabilities.
-    UkisCsmask,
 }
 
 /// How the raw answer is read.

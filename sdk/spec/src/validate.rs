@@ -5,7 +5,7 @@ use crate::error::SpecError;
 use crate::parse::parse;
 use crate::{
     ClassesOutput, DetectOutput, FrameInput, Input, ModelSpec, Normalise, Output, RasterInput, Recipe,
-    Resize, Task, Tiling,
+    Resize, Task,
 };
 
 /// A key and what is wrong with its value.
@@ -138,18 +138,10 @@ fn check_raster(input: &RasterInput) -> Check {
         }
     }
     check_normalise(&input.normalise, input.bands.len())?;
-    check_tiling(&input.tiling)
+    input.tiling.check()
 }
 
-fn check_tiling(tiling: &Tiling) -> Check {
-    check_size("input.tiling.window", tiling.window)?;
-    if !(0.0..=0.5).contains(&tiling.overlap) {
-        return problem("input.tiling.overlap", format!("is {}; expected 0 to 0.5", tiling.overlap));
-    }
-    Ok(())
-}
-
-fn check_size(key: &str, size: Option<[usize; 2]>) -> Check {
+pub(crate) fn check_size(key: &str, size: Option<[usize; 2]>) -> Check {
     match size {
         Some([h, w]) if !(1..=16384).contains(&h) || !(1..=16384).contains(&w) => {
             problem(key, format!("is [{h}, {w}]; expected [height, width], each 1 to 16384"))
