@@ -1,7 +1,7 @@
 //! A raster through the model: windows in, rows of a mask out, in bounded memory.
 
 use farsight_engine::Session;
-use farsight_spec::{Activation, ElementType, Input, ModelSpec, Output, RasterInput, Tiling};
+use farsight_spec::{Activation, Average, ElementType, Input, ModelSpec, Output, RasterInput, Tiling};
 use farsight_vision::{
     BandMatch, Blender, Raster, RasterInfo, RasterNormalise, RasterSource, TilePlan, Window, activate_planes,
     argmax_row, nodata_mask,
@@ -94,7 +94,11 @@ impl RasterStage {
             tiling: input.tiling.clone(),
             window,
             classes,
-            activation: mask.activation,
+            // The class with the largest logit is the one with the largest probability.
+            activation: match input.tiling.blend.averages() {
+                Average::Probabilities => mask.activation,
+                Average::Logits => Activation::None,
+            },
             output,
             spec: input.clone(),
         })
@@ -121,7 +125,7 @@ impl Pipeline {
             return Err(Error::WrongInput { takes, given: "a raster" });
         };
         let choice = raster.choose_bands(&stage.spec.bands)?;
-        let plan = TilePlan::new(raster.info().size, stage.window, stage.tiling.overlap, stage.tiling.blend)?;
+        let plan = TilePlan::new(raster.info().size, stage.window, &stage.tiling)?;
         raster.expect_windows(stage.window[0], choice.bands.len());
         let mut run = Run::new(stage, &plan, raster.info())?;
         let total = plan.len();
@@ -173,7 +177,7 @@ impl Pipeline {
             return Err(Error::WrongInput { takes, given: "a raster" });
         };
         let choice = raster.choose_bands(&stage.spec.bands)?;
-        let plan = TilePlan::new(raster.info().size, stage.window, stage.tiling.overlap, stage.tiling.blend)?;
+        let plan = TilePlan::new(raster.info().size, stage.window, &stage.tiling)?;
         let mut scratch = Vec::new();
         let count = most.min(plan.len());
         let chosen = |index: usize| (index * count) / plan.len() != ((index + 1) * count) / plan.len();

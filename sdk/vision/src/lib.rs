@@ -32,6 +32,6 @@ pub use raster::{
     RasterError, RasterInfo, RasterNormalise, RasterSource, Strides, nodata_mask,
 };
 pub use tiles::{
-    Blender, FinishedRow, TileError, TilePlan, Window, activate_planes, argmax_row, read_padded_window,
-    source_index,
+    Axis, Blender, FinishedRow, Padding, TileError, TilePlan, Window, activate_planes, argmax_row,
+    read_padded_window, weight_map,
 };

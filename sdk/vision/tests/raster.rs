@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use farsight_spec::ElementType;
-use farsight_vision::{BandMatch, Raster, RasterError, TilePlan, source_index};
+use farsight_spec::{Blend, ElementType, Tiling};
+use farsight_vision::{BandMatch, Raster, RasterError, TilePlan};
 use serde_json::Value;
 
 const HEIGHT: usize = 20;
@@ -123,13 +123,17 @@ fn windows_of_a_plan_are_reflected_at_the_edges() {
     for golden in goldens().iter().filter(|g| g["file"].as_str().unwrap().starts_with("tiled")) {
         let mut raster = open(golden);
         let bands: Vec<usize> = (0..raster.info().bands.len()).collect();
-        let plan = TilePlan::new([HEIGHT, WIDTH], [16, 16], 0.2, farsight_spec::Blend::UkisCsmask).unwrap();
+        let blend = Blend::UkisCsmask;
+        let tiling = Tiling { window: None, overlap: Some(0.2), stride: None, delta: None, blend };
+        let plan = TilePlan::new([HEIGHT, WIDTH], [16, 16], &tiling).unwrap();
         let (mut scratch, mut out) = (Vec::new(), vec![0.0; bands.len() * 256]);
         for window in plan.windows() {
             raster.read_padded(&window, &bands, &mut scratch, &mut out).unwrap();
             for (i, found) in out.iter().enumerate() {
                 let at = [i / 16 % 16, i % 16];
-                let place = |axis: usize, length| source_index(window.start[axis] + at[axis] as i64, length);
+                let place = |axis: usize, length| {
+                    window.padding.source(window.start[axis] + at[axis] as i64, length).unwrap()
+                };
                 let expected = pixel(golden, i / 256, place(0, HEIGHT), place(1, WIDTH));
                 assert_eq!(*found, expected, "{window:?} {i} {golden}");
             }

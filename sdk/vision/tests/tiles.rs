@@ -2,7 +2,7 @@
 //! (tests/reference/tiles.py wrote golden/tiles.json).
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
 
-use farsight_spec::Blend;
+use farsight_spec::{Blend, Tiling};
 use farsight_vision::{Blender, TileError, TilePlan, Window, argmax_row, read_padded_window};
 use serde_json::Value;
 
@@ -31,6 +31,10 @@ fn predict(tile: &[f32], size: usize, out: &mut Vec<f32>) {
     out.extend(first.iter().map(|first| (1.0 - first) * 0.5));
 }
 
+fn ukis_csmask(overlap: f64) -> Tiling {
+    Tiling { window: None, overlap: Some(overlap), stride: None, delta: None, blend: Blend::UkisCsmask }
+}
+
 /// A whole raster through windows: the blended rows `[height, classes, width]` and the mask.
 fn run(
     image: &[f32],
@@ -38,7 +42,7 @@ fn run(
     window: usize,
     overlap: f64,
 ) -> Result<(Vec<f32>, Vec<u8>), TileError> {
-    let plan = TilePlan::new(size, [window; 2], overlap, Blend::UkisCsmask)?;
+    let plan = TilePlan::new(size, [window; 2], &ukis_csmask(overlap))?;
     let mut blender = Blender::new(&plan, 3)?;
     let (mut scratch, mut answer) = (Vec::new(), Vec::new());
     let mut tile = vec![0.0; 2 * window * window];
@@ -105,7 +109,7 @@ fn leaves_out_only_windows_that_touch_nothing_but_padding() {
         let size = [0, 1].map(|axis| case["size"][axis].as_u64().unwrap() as usize);
         let window = case["window"].as_u64().unwrap() as usize;
         let overlap = case["overlap"].as_f64().unwrap();
-        let plan = TilePlan::new(size, [window; 2], overlap, Blend::UkisCsmask).unwrap();
+        let plan = TilePlan::new(size, [window; 2], &ukis_csmask(overlap)).unwrap();
         let of_the_reference = case["windows_of_the_reference"].as_u64().unwrap() as usize;
         assert!(plan.len() <= of_the_reference, "{case}");
         left_out += of_the_reference - plan.len();
@@ -125,8 +129,8 @@ fn weights_are_scipys_to_the_last_bit_of_cos() {
     for case in goldens()["tukey"].as_array().unwrap() {
         let length = case["length"].as_u64().unwrap() as usize;
         let alpha = case["alpha"].as_f64().unwrap();
-        let plan = TilePlan::new([1, 1], [length; 2], alpha / 2.0, Blend::UkisCsmask).unwrap();
-        let [rows, columns] = plan.weights();
+        let plan = TilePlan::new([1, 1], [length; 2], &ukis_csmask(alpha / 2.0)).unwrap();
+        let [rows, columns] = plan.axes().each_ref().map(farsight_vision::Axis::weights);
         assert_eq!(rows, columns);
         for (i, (found, bits)) in rows.iter().zip(case["bits"].as_array().unwrap()).enumerate() {
             let expected = f64::from_bits(u64::from_str_radix(bits.as_str().unwrap(), 16).unwrap());

@@ -134,7 +134,7 @@ impl RasterSource for MemoryRaster<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BandInfo, Georeference};
+    use crate::{BandInfo, Georeference, Padding};
 
     const SIZE: [usize; 2] = [2, 3];
 
@@ -178,7 +178,7 @@ mod tests {
         ];
         for (name, element, strides, samples) in rows {
             let mut raster = MemoryRaster::new(info(element, 2), &samples, strides).unwrap();
-            let window = |start, size| Window { index: 0, start, size };
+            let window = |start, size| Window { index: 0, start, size, padding: Padding::Symmetric };
             let (mut scratch, mut all, mut part) = (Vec::new(), [0.0; 12], [0.0; 2]);
             raster.read_padded(&window([0, 0], SIZE), &[0, 1], &mut scratch, &mut all).unwrap();
             assert_eq!(all, VALUES, "{name}");

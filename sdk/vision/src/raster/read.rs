@@ -138,7 +138,7 @@ impl Raster {
         Ok(())
     }
 
-    /// Reads a window that may reach outside the raster, filled by reflection
+    /// Reads a window that may reach outside the raster, filled as its padding says
     /// ([`read_padded_window`]). `scratch` is kept by the caller between windows.
     ///
     /// # Errors

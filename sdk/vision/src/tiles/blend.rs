@@ -1,18 +1,25 @@
 //! The answers of overlapping windows, added up row by row.
 
+use std::ops::{AddAssign, Mul};
+
+use farsight_spec::Blend;
+
 use super::{TileError, TilePlan, Window};
 
-/// Adds up the probabilities of a plan's windows and hands out rows as soon as no later window touches them.
+/// Adds up the answers of a plan's windows and hands out rows as soon as no later window touches them.
 ///
-/// The arithmetic of ukis-csmask 1.0.0 `utils.py: untile_array`: probability times weight in f64, summed in
-/// f64 in the order of the windows, then cast to f32. The sums are not divided by the sum of the weights.
+/// What is added up are probabilities or logits, as the blend's reference does (`Blend::averages`); each value times
+/// its weight, in the order of the windows. `ukis-csmask` adds up in f64 and hands out the sums as f32 (ukis-csmask
+/// 1.0.0 `utils.py: untile_array`). All others add up in f32 and hand out the sums divided by those of the weights;
+/// nnU-Net adds up in half precision, from which this differs by up to 1e-3 of the largest value.
 /// Memory: one row of windows, see [`Blender::bytes`].
 ///
 /// ```
 /// # use farsight_vision::{argmax_row, Blender, TileError, TilePlan};
-/// # use farsight_spec::Blend;
+/// # use farsight_spec::{Blend, Tiling};
 /// # fn main() -> Result<(), TileError> {
-/// let plan = TilePlan::new([40, 30], [16, 16], 0.2, Blend::UkisCsmask)?;
+/// let tiling = Tiling { window: None, overlap: Some(0.2), stride: None, delta: None, blend: Blend::UkisCsmask };
+/// let plan = TilePlan::new([40, 30], [16, 16], &tiling)?;
 /// let mut blender = Blender::new(&plan, 3)?;
 /// let mut mask = Vec::new();
 /// let mut labels = vec![0; 30];
@@ -32,11 +39,7 @@ use super::{TileError, TilePlan, Window};
 pub struct Blender {
     plan: TilePlan,
     classes: usize,
-    /// `[slots, classes, width]`; raster row `r` lies in slot `r % slots`.
-    sums: Vec<f64>,
-    slots: usize,
-    /// Weights of one line of a window.
-    line: Vec<f64>,
+    sums: Sums,
     /// The row handed out last, `[classes, width]`.
     row: Vec<f32>,
     next_window: usize,
@@ -45,12 +48,21 @@ pub struct Blender {
     finished: usize,
 }
 
+/// What is added up, in the reference's precision.
+#[derive(Debug)]
+enum Sums {
+    /// Handed out as they are.
+    Whole(Accumulator<f64>),
+    /// Divided by the sums of the weights along the row, for which there is a line.
+    Mean(Accumulator<f32>, Vec<f32>),
+}
+
 /// A row that no later window touches.
 #[derive(Debug, PartialEq)]
 pub struct FinishedRow<'a> {
     /// Its number.
     pub row: usize,
-    /// `[classes, width]`: the weighted sums of the probabilities.
+    /// `[classes, width]`: the weighted sums (`ukis-csmask`) or means.
     pub values: &'a [f32],
 }
 
@@ -64,22 +76,14 @@ impl Blender {
         if classes == 0 {
             return Err(TileError::Classes { found: 0 });
         }
-        let slots = plan.window_size()[0].min(plan.raster()[0]);
-        let out_of_memory = |bytes| TileError::Memory { classes, width, bytes };
-        let values = slots
-            .checked_mul(classes)
-            .and_then(|n| n.checked_mul(width))
-            .filter(|n| n.checked_mul(8).is_some())
-            .ok_or(out_of_memory(usize::MAX))?;
-        let mut sums = Vec::new();
-        sums.try_reserve_exact(values).map_err(|_| out_of_memory(values * 8))?;
-        sums.resize(values, 0.0);
+        let sums = match plan.blend() {
+            Blend::UkisCsmask => Sums::Whole(Accumulator::new(plan, classes)?),
+            _ => Sums::Mean(Accumulator::new(plan, classes)?, vec![0.0; width]),
+        };
         Ok(Self {
             plan: plan.clone(),
             classes,
             sums,
-            slots,
-            line: vec![0.0; plan.window_size()[1]],
             row: vec![0.0; classes * width],
             next_window: 0,
             next_row: 0,
@@ -89,34 +93,39 @@ impl Blender {
 
     /// Bytes that a blender for this plan takes.
     pub fn bytes(plan: &TilePlan, classes: usize) -> usize {
-        let [height, width] = plan.raster();
-        let slots = plan.window_size()[0].min(height);
-        classes.saturating_mul(width).saturating_mul(8 * slots + 4)
+        let ([_, width], [height, window_width]) = (plan.raster(), plan.window_size());
+        let (value, totals) = if plan.blend() == Blend::UkisCsmask { (8, 0) } else { (4, 4 * width) };
+        let row = classes.saturating_mul(width);
+        row.saturating_mul(value * slots(plan) + 4).saturating_add(value * height * window_width + totals)
     }
 
-    /// Adds the `[classes, height, width]` probabilities of the plan's next window.
+    /// Adds the `[classes, height, width]` answer of the plan's next window: probabilities or logits, as the blend
+    /// averages them.
     ///
     /// # Errors
     /// Another window than the next one; a wrong number of values; finished rows still inside.
-    pub fn add(&mut self, window: &Window, probabilities: &[f32]) -> Result<(), TileError> {
+    pub fn add(&mut self, window: &Window, answer: &[f32]) -> Result<(), TileError> {
         let [height, width] = self.plan.window_size();
         let expected = self.classes * height * width;
         if window.index != self.next_window {
             return Err(TileError::Order { found: window.index, expected: self.next_window });
         }
-        if probabilities.len() != expected {
-            let found = probabilities.len();
-            return Err(TileError::Length { what: "probabilities of a window", found, expected });
+        if answer.len() != expected {
+            return Err(TileError::Length { what: "answer for a window", found: answer.len(), expected });
         }
         if self.next_row < self.finished {
             return Err(TileError::RowsLeft { first: self.next_row, last: self.finished - 1 });
         }
-        self.accumulate(window, probabilities);
+        let [_, columns] = self.plan.grid();
+        let place = [self.next_window / columns, self.next_window % columns];
+        match &mut self.sums {
+            Sums::Whole(sums) => sums.add(&self.plan, place, answer),
+            Sums::Mean(sums, _) => sums.add(&self.plan, place, answer),
+        }
 
         self.next_window += 1;
-        let [_, columns] = self.plan.grid();
         if self.next_window.is_multiple_of(columns) {
-            self.finished = self.plan.first_row(self.next_window / columns);
+            self.finished = first_row(&self.plan, self.next_window / columns);
         }
         Ok(())
     }
@@ -127,46 +136,132 @@ impl Blender {
             return None;
         }
         let row = self.next_row;
-        let length = self.row.len();
-        let sums = &mut self.sums[row % self.slots * length..][..length];
-        for (out, sum) in self.row.iter_mut().zip(sums) {
-            *out = *sum as f32;
-            *sum = 0.0;
+        match &mut self.sums {
+            Sums::Whole(sums) => {
+                let sums = sums.row(row);
+                self.row.iter_mut().zip(&*sums).for_each(|(out, sum)| *out = *sum as f32);
+                sums.fill(0.0);
+            }
+            Sums::Mean(sums, totals) => {
+                sums.add_up_weights(&self.plan, row, totals);
+                let sums = sums.row(row);
+                let lines = self.row.chunks_exact_mut(totals.len()).zip(sums.chunks_exact(totals.len()));
+                for (out, sums) in lines {
+                    for ((out, sum), total) in out.iter_mut().zip(sums).zip(&*totals) {
+                        *out = sum / total;
+                    }
+                }
+                sums.fill(0.0);
+            }
         }
         self.next_row += 1;
         Some(FinishedRow { row, values: &self.row })
     }
+}
 
-    fn accumulate(&mut self, window: &Window, probabilities: &[f32]) {
-        let [height, width] = window.size;
-        let [raster_height, raster_width] = self.plan.raster();
-        let [row_weights, column_weights] = self.plan.weights();
-        let rows = inside(window.start[0], height, raster_height);
-        let columns = inside(window.start[1], width, raster_width);
-        let left = (window.start[1] + columns.start as i64) as usize;
+/// The number that sums are made of.
+trait Number: Copy + Default + From<f32> + Mul<Output = Self> + AddAssign {
+    fn of(weight: f64) -> Self;
+}
+
+impl Number for f32 {
+    fn of(weight: f64) -> Self {
+        weight as f32
+    }
+}
+
+impl Number for f64 {
+    fn of(weight: f64) -> Self {
+        weight
+    }
+}
+
+/// Weighted sums of as many rows as windows of one row reach.
+#[derive(Debug)]
+struct Accumulator<T> {
+    classes: usize,
+    /// Of a window, `[height, width]`.
+    weights: Vec<T>,
+    /// `[slots, classes, width]`; raster row `r` lies in slot `r % slots`.
+    sums: Vec<T>,
+    slots: usize,
+}
+
+impl<T: Number> Accumulator<T> {
+    fn new(plan: &TilePlan, classes: usize) -> Result<Self, TileError> {
+        let [_, width] = plan.raster();
+        let slots = slots(plan);
+        let out_of_memory = |bytes| TileError::Memory { classes, width, bytes };
+        let values = slots
+            .checked_mul(classes)
+            .and_then(|n| n.checked_mul(width))
+            .filter(|n| n.checked_mul(size_of::<T>()).is_some())
+            .ok_or(out_of_memory(usize::MAX))?;
+        let mut sums = Vec::new();
+        sums.try_reserve_exact(values).map_err(|_| out_of_memory(values * size_of::<T>()))?;
+        sums.resize(values, T::default());
+        let weights = plan.weights().into_iter().map(T::of).collect();
+        Ok(Self { classes, weights, sums, slots })
+    }
+
+    /// The sums of a raster row, `[classes, width]`.
+    fn row(&mut self, row: usize) -> &mut [T] {
+        let length = self.sums.len() / self.slots;
+        &mut self.sums[row % self.slots * length..][..length]
+    }
+
+    /// Adds the answer of the window at `place` (`[row, column]` of the grid of windows).
+    fn add(&mut self, plan: &TilePlan, place: [usize; 2], answer: &[f32]) {
+        let [height, width] = plan.window_size();
+        let [_, raster_width] = plan.raster();
+        let [rows, columns] = [0, 1].map(|axis| plan.axes()[axis].kept(place[axis]));
+        let [top, left] = [0, 1].map(|axis| plan.axes()[axis].start(place[axis]));
+        let first = (left + columns.start as i64) as usize;
+        let classes = self.classes;
         for y in rows {
-            let row = (window.start[0] + y as i64) as usize;
-            for (weight, column) in self.line.iter_mut().zip(column_weights) {
-                *weight = row_weights[y] * column;
+            let weights = &self.weights[y * width..][columns.clone()];
+            let slot = (top + y as i64) as usize % self.slots;
+            for class in 0..classes {
+                let source = &answer[(class * height + y) * width..][columns.clone()];
+                let line = (slot * classes + class) * raster_width;
+                let sums = &mut self.sums[line + first..][..columns.len()];
+                for ((sum, &value), &weight) in sums.iter_mut().zip(source).zip(weights) {
+                    *sum += T::from(value) * weight;
+                }
             }
-            for class in 0..self.classes {
-                let source = &probabilities[(class * height + y) * width..][columns.clone()];
-                let first = (row % self.slots * self.classes + class) * raster_width + left;
-                let sums = &mut self.sums[first..][..columns.len()];
-                let weights = &self.line[columns.clone()];
-                for ((sum, &probability), weight) in sums.iter_mut().zip(source).zip(weights) {
-                    *sum += f64::from(probability) * weight;
+        }
+    }
+
+    /// Sums of the weights along a raster row.
+    fn add_up_weights(&self, plan: &TilePlan, row: usize, totals: &mut [T]) {
+        let [rows, columns] = plan.axes();
+        totals.fill(T::default());
+        for window_row in rows.covering(row) {
+            let y = (row as i64 - rows.start(window_row)) as usize;
+            let weights = &self.weights[y * columns.window()..][..columns.window()];
+            for window_column in 0..columns.count() {
+                let kept = columns.kept(window_column);
+                let first = (columns.start(window_column) + kept.start as i64) as usize;
+                for (total, &weight) in totals[first..].iter_mut().zip(&weights[kept]) {
+                    *total += weight;
                 }
             }
         }
     }
 }
 
-/// The positions of a window that lie inside the raster, on one axis.
-fn inside(start: i64, size: usize, length: usize) -> std::ops::Range<usize> {
-    let first = (-start).max(0) as usize;
-    let end = (length as i64 - start).clamp(0, size as i64) as usize;
-    first.min(end)..end
+/// How many rows are unfinished at a time.
+fn slots(plan: &TilePlan) -> usize {
+    plan.window_size()[0].min(plan.raster()[0])
+}
+
+/// First raster row that the given row of windows touches; the raster's height past the last one.
+fn first_row(plan: &TilePlan, window_row: usize) -> usize {
+    let [rows, _] = plan.axes();
+    if window_row >= rows.count() {
+        return rows.length();
+    }
+    (rows.start(window_row) + rows.kept(window_row).start as i64) as usize
 }
 
 /// The class with the largest value, for each pixel of a row `[classes, width]`; `labels` has one byte a
@@ -199,10 +294,12 @@ pub fn argmax_row(values: &[f32], labels: &mut [u8]) -> Result<(), TileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use farsight_spec::Blend;
+    use farsight_spec::Tiling;
 
     fn plan() -> TilePlan {
-        TilePlan::new([40, 30], [16, 16], 0.2, Blend::UkisCsmask).unwrap()
+        let blend = Blend::UkisCsmask;
+        let tiling = Tiling { window: None, overlap: Some(0.2), stride: None, delta: None, blend };
+        TilePlan::new([40, 30], [16, 16], &tiling).unwrap()
     }
 
     #[test]

@@ -1,23 +1,29 @@
 //! Windows over a grid too large for one run, and their answers joined again.
 //!
-//! - [`TilePlan`]: which windows, in row-major order, with starts that may lie outside the grid.
-//! - [`read_padded_window`]: fills a window that reaches outside by reflection.
-//! - [`Blender`]: adds up the windows' probabilities and hands out rows as soon as they are final.
+//! - [`Axis`]: which windows along one axis, and their weights; two make a plan, three serve a volume.
+//! - [`weight_map`]: how much each pixel or voxel of a window counts.
+//! - [`TilePlan`]: the windows over a raster, in row-major order, with starts that may lie outside it.
+//! - [`read_padded_window`]: fills a window that reaches outside as its [`Padding`] says.
+//! - [`Blender`]: adds up the windows' answers and hands out rows as soon as they are final.
 //! - [`activate_planes`]: from raw values to probabilities.
 //! - [`argmax_row`]: the class of each pixel of such a row.
 //!
-//! Window starts and weights are named after the reference they equal (`farsight_spec::Blend`).
+//! Window starts, weights and padding are named after the reference they equal (`farsight_spec::Blend`).
 
 mod activate;
+mod axis;
 mod blend;
 mod padding;
 mod plan;
-mod tukey;
+mod profile;
+mod weights;
 
 pub use activate::activate_planes;
+pub use axis::Axis;
 pub use blend::{Blender, FinishedRow, argmax_row};
-pub use padding::{read_padded_window, source_index};
+pub use padding::{Padding, read_padded_window};
 pub use plan::{TilePlan, Window};
+pub use weights::weight_map;
 
 /// Why windows could not be laid or joined.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -26,16 +32,21 @@ pub enum TileError {
     /// The raster or the window has no pixels.
     #[error("raster {raster:?} and window {window:?} ([height, width]) must both have pixels")]
     Empty {
-        /// `[height, width]` of the raster.
-        raster: [usize; 2],
-        /// `[height, width]` of the window.
-        window: [usize; 2],
+        /// Lengths of the raster's axes, `[height, width]`.
+        raster: Vec<usize>,
+        /// Lengths of the window's axes, `[height, width]`.
+        window: Vec<usize>,
     },
-    /// The overlap cannot be blended.
-    #[error("overlap {overlap}: must be from 0 to 0.5 of the window")]
-    Overlap {
+    /// The keys do not belong to the blend, or make no sense.
+    #[error(transparent)]
+    Tiling(#[from] farsight_spec::SpecError),
+    /// The step is longer than the window.
+    #[error("a stride of {stride} leaves pixels between windows of {window}: expected 1 to {window}")]
+    Stride {
         /// What was asked for.
-        overlap: f64,
+        stride: usize,
+        /// The shortest side of the window.
+        window: usize,
     },
     /// A buffer does not hold what its shape says.
     #[error("{what}: {found} values, expected {expected}")]

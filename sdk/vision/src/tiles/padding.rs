@@ -1,20 +1,57 @@
-//! Windows that reach outside the raster, filled by reflection.
+//! Windows that reach outside the raster.
+
+use farsight_spec::Blend;
 
 use super::{TileError, Window};
 
-/// Index inside `0..length` that stands for `position` outside it: reflection with the edge repeated, as
-/// often as needed, which is numpy's `pad(mode="symmetric")`. `length` must not be 0.
-pub fn source_index(position: i64, length: usize) -> usize {
-    let length = length as i64;
-    let folded = position.rem_euclid(2 * length);
-    (if folded < length { folded } else { 2 * length - 1 - folded }) as usize
+/// What stands where a window reaches outside the raster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// Reflection with the edge repeated, as often as needed: numpy's `pad(mode="symmetric")`.
+    Symmetric,
+    /// Reflection without the edge, as often as needed: `mode="reflect"` of numpy and torch. An axis of one pixel
+    /// repeats it.
+    Reflect,
+    /// Zeros behind the normalisation. A window is read before it, so NaN stands there, to be replaced by 0 once
+    /// the values are normalised.
+    Zeros,
+}
+
+impl Padding {
+    /// The padding of the blend's reference.
+    pub fn of(blend: Blend) -> Self {
+        match blend {
+            Blend::UkisCsmask => Self::Symmetric,
+            Blend::Mmseg | Blend::Monai | Blend::MonaiConstant | Blend::Nnunet => Self::Zeros,
+            Blend::Terratorch | Blend::PrithviMae => Self::Reflect,
+        }
+    }
+
+    /// Index inside `0..length` that stands for `position`; none for a zero outside. `length` must not be 0.
+    pub fn source(self, position: i64, length: usize) -> Option<usize> {
+        let length = length as i64;
+        let folded = match self {
+            Self::Symmetric => {
+                let folded = position.rem_euclid(2 * length);
+                folded.min(2 * length - 1 - folded)
+            }
+            Self::Reflect if length == 1 => 0,
+            Self::Reflect => {
+                let folded = position.rem_euclid(2 * length - 2);
+                folded.min(2 * length - 2 - folded)
+            }
+            Self::Zeros if !(0..length).contains(&position) => return None,
+            Self::Zeros => position,
+        };
+        Some(folded as usize)
+    }
 }
 
 /// Fills `out` (`[bands, height, width]`) with a window that may reach outside a raster of `raster`
-/// (`[height, width]`).
+/// (`[height, width]`), padded as the window says ([`Padding::Zeros`] leaves NaN there).
 ///
 /// `read(row, column, height, width, values)` delivers a part of the raster, never larger than the window
-/// and never outside the raster; it is called once. `scratch` is kept by the caller so that border windows
+/// and never outside the raster; it is called at most once. `scratch` is kept by the caller so that border windows
 /// need no new memory each time.
 ///
 /// # Errors
@@ -33,24 +70,33 @@ pub fn read_padded_window<E: From<TileError>>(
         return Err(TileError::Length { what: "window buffer", found: out.len(), expected }.into());
     }
     if raster.contains(&0) || window.size.contains(&0) {
-        return Err(TileError::Empty { raster, window: window.size }.into());
+        return Err(TileError::Empty { raster: raster.into(), window: window.size.into() }.into());
     }
-    let rows = Span::of(window.start[0], height, raster[0]);
-    let columns = Span::of(window.start[1], width, raster[1]);
+    let rows = Span::of(window.padding, window.start[0], height, raster[0]);
+    let columns = Span::of(window.padding, window.start[1], width, raster[1]);
     if rows.inside && columns.inside {
         return read(rows.first, columns.first, height, width, out);
+    }
+    if rows.length == 0 || columns.length == 0 {
+        out.fill(f32::NAN);
+        return Ok(());
     }
 
     scratch.resize(bands * rows.length * columns.length, 0.0);
     read(rows.first, columns.first, rows.length, columns.length, scratch)?;
-    let column_of: Vec<usize> =
-        (0..width).map(|x| source_index(window.start[1] + x as i64, raster[1]) - columns.first).collect();
+    let source = |axis: usize, at: usize| window.padding.source(window.start[axis] + at as i64, raster[axis]);
+    let column_of: Vec<Option<usize>> =
+        (0..width).map(|x| source(1, x).map(|column| column - columns.first)).collect();
     for (line, out) in out.chunks_exact_mut(width).enumerate() {
         let (band, y) = (line / height, line % height);
-        let row = source_index(window.start[0] + y as i64, raster[0]) - rows.first;
-        let source = &scratch[(band * rows.length + row) * columns.length..][..columns.length];
-        for (out, &x) in out.iter_mut().zip(&column_of) {
-            *out = source[x];
+        let Some(row) = source(0, y) else {
+            out.fill(f32::NAN);
+            continue;
+        };
+        let line = band * rows.length + row - rows.first;
+        let values = &scratch[line * columns.length..][..columns.length];
+        for (out, column) in out.iter_mut().zip(&column_of) {
+            *out = column.map_or(f32::NAN, |column| values[column]);
         }
     }
     Ok(())
@@ -65,14 +111,14 @@ struct Span {
 }
 
 impl Span {
-    fn of(start: i64, size: usize, length: usize) -> Self {
+    fn of(padding: Padding, start: i64, size: usize, length: usize) -> Self {
         let end = start + size as i64;
         if start >= 0 && end <= length as i64 {
             return Self { first: start as usize, length: size, inside: true };
         }
-        let indices = (start..end).map(|position| source_index(position, length));
-        let (first, last) = indices.fold((length - 1, 0), |(first, last), i| (i.min(first), i.max(last)));
-        Self { first, length: last - first + 1, inside: false }
+        let indices = (start..end).filter_map(|position| padding.source(position, length));
+        let (first, end) = indices.fold((length, 0), |(first, end), i| (i.min(first), (i + 1).max(end)));
+        Self { first, length: end.saturating_sub(first), inside: false }
     }
 }
 
@@ -82,26 +128,35 @@ mod tests {
 
     #[test]
     fn reflects_like_numpy() {
-        // np.pad(np.arange(n), (7, 8), mode="symmetric"), numpy 2.4.6
-        let rows: &[(usize, &[usize])] = &[
-            (1, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-            (2, &[1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1]),
-            (3, &[0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1]),
-            (8, &[6, 5, 4, 3, 2, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 6, 5, 4, 3, 2, 1, 0]),
+        // np.pad(np.arange(n), (7, 8), mode=...), numpy 2.4.6
+        let rows: &[(Padding, usize, &[usize])] = &[
+            (Padding::Symmetric, 1, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            (Padding::Symmetric, 2, &[1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1]),
+            (Padding::Symmetric, 3, &[0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1]),
+            (Padding::Symmetric, 8, &[6, 5, 4, 3, 2, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 6, 5, 4, 3, 2, 1, 0]),
+            (Padding::Reflect, 1, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            (Padding::Reflect, 2, &[1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]),
+            (Padding::Reflect, 3, &[1, 2, 1, 0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]),
+            (Padding::Reflect, 8, &[7, 6, 5, 4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 6, 7, 6, 5, 4, 3, 2, 1, 0, 1]),
         ];
-        for &(length, expected) in rows {
-            let found: Vec<usize> = (-7..length as i64 + 8).map(|i| source_index(i, length)).collect();
-            assert_eq!(found, expected, "{length}");
+        for &(padding, length, expected) in rows {
+            let found: Vec<usize> =
+                (-7..length as i64 + 8).map(|i| padding.source(i, length).unwrap()).collect();
+            assert_eq!(found, expected, "{padding:?} {length}");
         }
     }
 
     #[test]
     fn fills_every_pixel_and_reads_no_more_than_the_window() {
-        for raster in [[5usize, 7usize], [1, 1], [2, 40], [30, 30]] {
+        let paddings = [Padding::Symmetric, Padding::Reflect, Padding::Zeros];
+        let value = |band: usize, y: usize, x: usize| (band * 10_000 + y * 100 + x) as f32;
+        for (raster, padding) in [[5usize, 7usize], [1, 1], [2, 40], [30, 30]]
+            .into_iter()
+            .flat_map(|raster| paddings.map(|p| (raster, p)))
+        {
             for start in [[-3i64, -3i64], [0, 0], [-3, 2], [4, 29], [26, -1]] {
-                let window = Window { index: 0, start, size: [6, 5] };
-                let mut out = vec![f32::NAN; 2 * 6 * 5];
-                let value = |band: usize, y: usize, x: usize| (band * 10_000 + y * 100 + x) as f32;
+                let window = Window { index: 0, start, size: [6, 5], padding };
+                let mut out = vec![0.5; 2 * 6 * 5];
                 read_padded_window::<TileError>(
                     raster,
                     &window,
@@ -121,9 +176,14 @@ mod tests {
                 .unwrap();
                 for (i, &found) in out.iter().enumerate() {
                     let (band, y, x) = (i / 30, i / 5 % 6, i % 5);
-                    let y = source_index(start[0] + y as i64, raster[0]);
-                    let x = source_index(start[1] + x as i64, raster[1]);
-                    assert_eq!(found, value(band, y, x), "{raster:?} {start:?} {i}");
+                    let y = padding.source(start[0] + y as i64, raster[0]);
+                    let x = padding.source(start[1] + x as i64, raster[1]);
+                    match y.zip(x) {
+                        Some((y, x)) => {
+                            assert_eq!(found, value(band, y, x), "{padding:?} {raster:?} {start:?} {i}")
+                        }
+                        None => assert!(found.is_nan(), "{padding:?} {raster:?} {start:?} {i}"),
+                    }
                 }
             }
         }

@@ -1,9 +1,8 @@
-//! Which windows are laid over a raster, and how much each pixel of a window counts.
+//! Which windows are laid over a raster.
 
-use farsight_spec::Blend;
+use farsight_spec::{Blend, Tiling};
 
-use super::TileError;
-use super::tukey::tukey;
+use super::{Axis, Padding, TileError, weight_map};
 
 /// A window over a raster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,115 +14,77 @@ pub struct Window {
     pub start: [i64; 2],
     /// `[height, width]`.
     pub size: [usize; 2],
+    /// What stands where it reaches outside the raster.
+    pub padding: Padding,
 }
 
-/// The windows over a raster, in row-major order, and their weights.
+/// The windows over a raster, in row-major order.
 ///
-/// `Blend::UkisCsmask` is ukis-csmask 1.0.0 `utils.py: tile_array, untile_array`: padding of
-/// `int(size * overlap)` before the raster, step `int(size - size * overlap)`, Tukey weights with
-/// `alpha = 2 * overlap`. The reference also lays windows that touch nothing but its padding; what they
-/// say is cropped away, so they are left out here. It knows square windows only; others are the same rule
-/// axis by axis.
+/// Starts and weights equal those of the reference that the blend is named after. A model has one input size, so
+/// where a reference runs its model on a smaller raster as it is (`mmseg`, `terratorch`), the window reaches over
+/// the raster's right and lower border, filled as that reference pads elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TilePlan {
-    raster: [usize; 2],
-    window: [usize; 2],
     axes: [Axis; 2],
-}
-
-/// One axis of a plan.
-#[derive(Debug, Clone, PartialEq)]
-struct Axis {
-    /// Padding before the raster.
-    before: usize,
-    step: usize,
-    /// Windows that touch the raster.
-    count: usize,
-    weights: Vec<f64>,
+    blend: Blend,
 }
 
 impl TilePlan {
-    /// Lays windows of `window` (`[height, width]`) over a raster of `raster` (`[height, width]`), with
-    /// `overlap` (0 to 0.5) as the part of a window shared with its neighbour.
+    /// Lays windows of `window` (`[height, width]`) over a raster of `raster` (`[height, width]`). The window that
+    /// `tiling` itself may name is not read.
     ///
     /// # Errors
-    /// An empty raster or window; an overlap outside 0 to 0.5.
-    pub fn new(
-        raster: [usize; 2],
-        window: [usize; 2],
-        overlap: f64,
-        blend: Blend,
-    ) -> Result<Self, TileError> {
-        if raster.contains(&0) || window.contains(&0) {
-            return Err(TileError::Empty { raster, window });
-        }
-        if !(0.0..=0.5).contains(&overlap) {
-            return Err(TileError::Overlap { overlap });
-        }
-        let axis = match blend {
-            Blend::UkisCsmask => Axis::ukis_csmask,
-        };
-        let axes = [axis(raster[0], window[0], overlap), axis(raster[1], window[1], overlap)];
-        Ok(Self { raster, window, axes })
+    /// An empty raster or window; keys that do not belong to the blend or make no sense.
+    pub fn new(raster: [usize; 2], window: [usize; 2], tiling: &Tiling) -> Result<Self, TileError> {
+        Ok(Self { axes: Axis::lay(tiling, raster, window)?, blend: tiling.blend })
     }
 
     /// `[height, width]` of the raster.
     pub fn raster(&self) -> [usize; 2] {
-        self.raster
+        [self.axes[0].length(), self.axes[1].length()]
     }
 
     /// `[height, width]` of every window.
     pub fn window_size(&self) -> [usize; 2] {
-        self.window
+        [self.axes[0].window(), self.axes[1].window()]
     }
 
     /// How many `[rows, columns]` of windows there are.
     pub fn grid(&self) -> [usize; 2] {
-        [self.axes[0].count, self.axes[1].count]
+        [self.axes[0].count(), self.axes[1].count()]
     }
 
     /// How many windows there are; at least one.
     #[allow(clippy::len_without_is_empty)] // never empty
     pub fn len(&self) -> usize {
-        self.axes[0].count * self.axes[1].count
+        self.axes[0].count() * self.axes[1].count()
     }
 
     /// The windows, row by row.
     pub fn windows(&self) -> impl Iterator<Item = Window> + '_ {
-        let columns = self.axes[1].count;
+        let [_, columns] = self.grid();
+        let padding = Padding::of(self.blend);
         (0..self.len()).map(move |index| Window {
             index,
             start: [self.axes[0].start(index / columns), self.axes[1].start(index % columns)],
-            size: self.window,
+            size: self.window_size(),
+            padding,
         })
     }
 
-    /// First raster row that the given row of windows touches; the raster's height past the last one.
-    pub(crate) fn first_row(&self, window_row: usize) -> usize {
-        if window_row >= self.axes[0].count {
-            return self.raster[0];
-        }
-        self.axes[0].start(window_row).max(0) as usize
+    /// Rows and columns.
+    pub fn axes(&self) -> &[Axis; 2] {
+        &self.axes
     }
 
-    /// Weights along the rows and along the columns of a window; a pixel's weight is their product.
-    pub fn weights(&self) -> [&[f64]; 2] {
-        [&self.axes[0].weights, &self.axes[1].weights]
-    }
-}
-
-impl Axis {
-    fn ukis_csmask(length: usize, window: usize, overlap: f64) -> Self {
-        let shared = window as f64 * overlap;
-        let before = shared as usize;
-        let step = ((window as f64 - shared) as usize).max(1);
-        // Windows start at k * step - before; the last one that touches the raster starts before its end.
-        let count = (length + before).div_ceil(step);
-        Self { before, step, count, weights: tukey(window, overlap * 2.0) }
+    /// Window starts and weights are those of this reference.
+    pub fn blend(&self) -> Blend {
+        self.blend
     }
 
-    fn start(&self, index: usize) -> i64 {
-        (index * self.step) as i64 - self.before as i64
+    /// How much each pixel of a window counts, `[height, width]`.
+    pub fn weights(&self) -> Vec<f64> {
+        weight_map(self.blend, &self.axes)
     }
 }
 
@@ -131,8 +92,12 @@ impl Axis {
 mod tests {
     use super::*;
 
+    fn tiling(blend: Blend, overlap: f64) -> Tiling {
+        Tiling { window: None, overlap: Some(overlap), stride: None, delta: None, blend }
+    }
+
     #[test]
-    fn lays_the_windows_of_the_reference_that_touch_the_raster() {
+    fn lays_the_windows_of_ukis_csmask_that_touch_the_raster() {
         // raster, window, overlap, starts along one axis
         let rows: &[(usize, usize, f64, &[i64])] = &[
             (256, 256, 0.2, &[-51, 153]),
@@ -145,7 +110,8 @@ mod tests {
             (1, 1, 0.5, &[0]),
         ];
         for &(length, window, overlap, starts) in rows {
-            let plan = TilePlan::new([length; 2], [window; 2], overlap, Blend::UkisCsmask).unwrap();
+            let tiling = tiling(Blend::UkisCsmask, overlap);
+            let plan = TilePlan::new([length; 2], [window; 2], &tiling).unwrap();
             let found: Vec<i64> = plan.windows().take(plan.grid()[1]).map(|window| window.start[1]).collect();
             assert_eq!(found, starts, "{length} {window} {overlap}");
             assert_eq!(plan.windows().count(), plan.len());
@@ -154,11 +120,15 @@ mod tests {
 
     #[test]
     fn refuses_what_cannot_be_laid() {
-        let new = |raster, window, overlap| TilePlan::new(raster, window, overlap, Blend::UkisCsmask);
+        let new =
+            |raster, window, overlap| TilePlan::new(raster, window, &tiling(Blend::UkisCsmask, overlap));
         assert!(matches!(new([0, 5], [4, 4], 0.2), Err(TileError::Empty { .. })));
         assert!(matches!(new([5, 5], [4, 0], 0.2), Err(TileError::Empty { .. })));
         for overlap in [-0.1, 0.51, f64::NAN] {
-            assert!(matches!(new([5, 5], [4, 4], overlap), Err(TileError::Overlap { .. })), "{overlap}");
+            let message = new([5, 5], [4, 4], overlap).unwrap_err().to_string();
+            assert!(message.contains("`input.tiling.overlap` is"), "{message}");
         }
+        let gaps = Tiling { overlap: None, stride: Some(5), ..tiling(Blend::Mmseg, 0.0) };
+        assert_eq!(TilePlan::new([9, 9], [8, 4], &gaps), Err(TileError::Stride { stride: 5, window: 4 }));
     }
 }
