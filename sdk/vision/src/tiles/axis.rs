@@ -23,7 +23,7 @@ pub struct Axis {
 /// Where windows start in the padded axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Starts {
-    /// Every `step`, the last one no further than `last`.
+    /// Every `step`, and the last one at `last`.
     Stepped { step: usize, last: usize },
     /// Multiples of a step that is no whole number.
     Spread { step: f64 },
@@ -68,10 +68,7 @@ impl Axis {
                 Blend::MonaiConstant => Self::monai(length, window, overlap),
                 Blend::Nnunet => Self::nnunet(length, window, overlap),
                 Blend::Terratorch => Self::terratorch(length, window, stride, delta),
-                Blend::PrithviMae => Self {
-                    starts: Starts::Stepped { step: window, last: usize::MAX },
-                    ..Self::stepped(length, window, 0, window)
-                },
+                Blend::PrithviMae => Self::prithvi_mae(length, window),
             }
         }))
     }
@@ -94,7 +91,8 @@ impl Axis {
     /// First position of a window; negative where it reaches into the padding before the grid.
     pub fn start(&self, index: usize) -> i64 {
         let padded = match self.starts {
-            Starts::Stepped { step, last } => (index * step).min(last),
+            Starts::Stepped { last, .. } if index + 1 >= self.count => last,
+            Starts::Stepped { step, .. } => index * step,
             Starts::Spread { step } => (index as f64 * step).round_ties_even() as usize,
         };
         padded as i64 - self.before as i64
@@ -131,7 +129,7 @@ impl Axis {
         let step = ((window as f64 - shared) as usize).max(1);
         // Windows start at k * step - before; the last one that touches the grid starts before its end.
         let count = (length + before).div_ceil(step);
-        let starts = Starts::Stepped { step, last: usize::MAX };
+        let starts = Starts::Stepped { step, last: (count - 1) * step };
         Self { length, window, count, before, starts, cut: 0, weights: profile::tukey(window, overlap * 2.0) }
     }
 
@@ -142,6 +140,13 @@ impl Axis {
         let count = last.div_ceil(step) + 1;
         let starts = Starts::Stepped { step, last };
         Self { length, window, count, before, starts, cut: 0, weights: vec![1.0; window] }
+    }
+
+    /// Windows side by side. The reference pads so that the last one is full, or by a whole window that it crops away.
+    fn prithvi_mae(length: usize, window: usize) -> Self {
+        let count = length.div_ceil(window);
+        let starts = Starts::Stepped { step: window, last: (count - 1) * window };
+        Self { length, window, count, before: 0, starts, cut: 0, weights: vec![1.0; window] }
     }
 
     fn monai(length: usize, window: usize, overlap: f64) -> Self {
