@@ -233,24 +233,26 @@ fn starts_and_blends_as_the_references() {
             .collect();
         let name = case["blend"].as_str().unwrap();
         if plan.blend() == Blend::Nnunet {
-            let map = plan.weights();
-            // Weights below 6e-5 have less than the precision of a half, down to steps of 6e-8.
-            let reached = |pixel: [usize; 2]| 1e-3 + 6e-8 / total(&plan, &map, pixel);
             let half = goldens.take(found.len());
-            let excess = found
-                .iter()
-                .zip(half)
-                .zip(pixels.iter().cycle())
-                .map(|((found, half), pixel)| f64::from((found - half).abs()) / reached(*pixel))
-                .fold(0.0, f64::max);
-            note(&mut worst, "nnunet in half precision, as a part of the tolerance", excess as f32);
+            halves_are_near(&plan, &found, &half, &pixels, &case);
         }
         let difference = farthest(&found, &goldens.take(found.len()));
         assert!(difference <= 1e-6, "{difference} {case}");
         note(&mut worst, name, difference);
     }
     println!("cases and largest differences: {worst:?}");
-    assert!(worst.len() == 7 && worst.values().all(|(cases, _)| *cases >= 50), "{worst:?}");
+    assert!(worst.len() == 6 && worst.values().all(|(cases, _)| *cases >= 50), "{worst:?}");
+}
+
+/// nnU-Net adds up in half precision: 1e-3 at its own overlap, more where more windows are added up, and where the
+/// weights are so small that halves have steps of 6e-8.
+fn halves_are_near(plan: &TilePlan, found: &[f32], half: &[f32], pixels: &[[usize; 2]], case: &Value) {
+    let map = plan.weights();
+    let sums = if case["overlap"].as_f64().unwrap() <= 0.5 { 1e-3 } else { 2e-3 };
+    for ((found, half), pixel) in found.iter().zip(half).zip(pixels.iter().cycle()) {
+        let tolerance = sums + 6e-8 / total(plan, &map, *pixel);
+        assert!(f64::from((found - half).abs()) <= tolerance, "{found} {half} at {pixel:?} of {case}");
+    }
 }
 
 fn note(worst: &mut std::collections::BTreeMap<String, (usize, f32)>, name: &str, difference: f32) {
@@ -420,7 +422,7 @@ fn a_sentinel_2_tile_is_counted_at_once() {
     assert!(begin.elapsed().as_millis() < 500, "{:?}", begin.elapsed());
 }
 
-/// Prints how long a window takes; `cargo test --release -p farsight-vision --test tiles -- --ignored --nocapture`.
+/// Prints how long a window takes; `cargo test -p farsight-vision --test tiles -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measure, not a check"]
 fn time_of_blending() {

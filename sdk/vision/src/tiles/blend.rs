@@ -11,7 +11,8 @@ use super::{TileError, TilePlan, Window};
 /// What is added up are probabilities or logits, as the blend's reference does (`Blend::averages`); each value times
 /// its weight, in the order of the windows. `ukis-csmask` adds up in f64 and hands out the sums as f32 (ukis-csmask
 /// 1.0.0 `utils.py: untile_array`). All others add up in f32 and hand out the sums divided by those of the weights;
-/// nnU-Net adds up in half precision, from which this differs by up to 1e-3 of the largest value.
+/// nnU-Net adds up in half precision: its answer is within 1e-3 of this, or less near where it has but the corner of
+/// one window, whose weight a half hardly holds.
 /// Memory: one row of windows, see [`Blender::bytes`].
 ///
 /// ```
