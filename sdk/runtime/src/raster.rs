@@ -291,7 +291,7 @@ impl Run {
 }
 
 /// One NaN would spread over as much of the window as the model sees at once: it becomes the mean of the training
-/// data, and its pixel holds no data in the mask.
+/// data, and its pixel holds no data in the mask. Outside the raster it is the zero that some blends pad with.
 fn nan_to_mean(tensor: &mut [f32]) {
     for value in tensor.iter_mut().filter(|value| value.is_nan()) {
         *value = 0.0;

@@ -55,10 +55,8 @@ impl Axis {
             // The reference runs its model once, on the grid as it is.
             delta = 0;
         }
-        let mut at = 0;
-        Ok(lengths.map(|length| {
-            let window = windows[at];
-            at += 1;
+        Ok(std::array::from_fn(|at| {
+            let (length, window) = (lengths[at], windows[at]);
             match tiling.blend {
                 Blend::UkisCsmask => Self::ukis_csmask(length, window, overlap),
                 Blend::Mmseg => Self::stepped(length, window, 0, stride),
