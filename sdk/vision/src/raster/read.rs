@@ -1,6 +1,6 @@
 //! Reading windows of a raster file.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,10 +64,15 @@ impl Raster {
             },
             decode_output_bytes: MAX_BLOCK_BYTES,
         };
-        let file = TiffFile::open_with_options(&path, options).map_err(|e| format(&path, e))?;
+        let file = TiffFile::open_with_options(&path, options).map_err(|e| not_tiff(&path, e))?;
         let ifd = file.ifd(0).map_err(|_| format(&path, "it has no picture"))?;
         let (info, grid) = describe(&path, ifd)?;
         Ok(Self { path, info, grid, file, cache: Cache::new(CACHE_BYTES) })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What the file says about itself.
@@ -226,6 +231,19 @@ fn check_is_file(path: &Path) -> Result<(), RasterError> {
         return Err(format(path, "it is empty"));
     }
     Ok(())
+}
+
+/// Why a file is no TIFF; Sentinel-2's own files are JPEG 2000.
+fn not_tiff(path: &Path, error: tiff_reader::TiffError) -> RasterError {
+    /// Signature box of JP2 files (ISO/IEC 15444-1 annex I).
+    const JPEG_2000: &[u8; 8] = b"\0\0\0\x0cjP  ";
+    let mut start = [0; 8];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_ok() && start == *JPEG_2000 {
+        let found = "a JPEG 2000 file, which is not read here".to_owned();
+        return RasterError::Unsupported { path: path.to_owned(), found };
+    }
+    format(path, error)
 }
 
 fn format(path: &Path, found: impl ToString) -> RasterError {
