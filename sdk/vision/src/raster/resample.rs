@@ -90,20 +90,19 @@ impl Upsample<'_> {
         }
     }
 
-    /// The weighted mean of the pixels that have data; `None` where there are none.
-    fn mix(&self, lines: &[(Option<usize>, f64); 2], columns: Between) -> Option<f32> {
+    /// The weighted mean of the pixels that have data; `None` where there are none. Added up in GDAL's order.
+    fn mix(&self, [low, high]: &[(Option<usize>, f64); 2], columns: Between) -> Option<f32> {
+        let [left, right] = [(columns.low, columns.share), (columns.high, 1.0 - columns.share)];
         let (mut sum, mut weight) = (0.0, 0.0);
-        for (row, share) in lines.iter().filter_map(|(row, share)| Some(((*row)?, share))) {
-            let line = self.line(row);
-            for (column, part) in [(columns.low, columns.share), (columns.high, 1.0 - columns.share)] {
-                let Some(value) = column.map(|column| line[column]).filter(|v| !self.is_nodata(*v)) else {
-                    continue;
-                };
-                sum += f64::from(value) * (share * part);
-                weight += share * part;
+        for ((row, down), (column, across)) in [(low, left), (low, right), (high, right), (high, left)] {
+            let (Some(row), Some(column)) = (row, column) else { continue };
+            let value = self.line(*row)[column];
+            if !self.is_nodata(value) {
+                sum += f64::from(value) * (across * down);
+                weight += across * down;
             }
         }
-        let value = sum / weight;
+        let value = if weight == 1.0 { sum } else { sum / weight };
         let whole = !matches!(self.element, ElementType::F32 | ElementType::F64);
         (weight > 0.0).then_some(if whole { (value + 0.5).floor() as f32 } else { value as f32 })
     }
@@ -121,13 +120,13 @@ impl Upsample<'_> {
 impl Axis {
     /// Of the fine pixel `first + i`, whose centre lies at `(first + i + 1/2) / ratio` coarse pixels.
     fn between(&self, i: usize) -> Between {
-        let centre = ((self.first + i) as f64 + 0.5) / self.ratio as f64 - 0.5;
-        let low = centre.floor();
+        let centre = ((self.first + i) as f64 + 0.5) / self.ratio as f64;
+        let low = (centre - 0.5).floor();
         let place = |pixel: f64| {
             let inside = pixel >= self.coarse.start as f64 && pixel < self.coarse.end as f64;
             inside.then(|| pixel as usize - self.coarse.start)
         };
-        Between { low: place(low), high: place(low + 1.0), share: 1.0 - (centre - low) }
+        Between { low: place(low), high: place(low + 1.0), share: 1.5 - (centre - low) }
     }
 }
 
