@@ -12,6 +12,7 @@
 
 mod bands;
 mod blocks;
+mod decode;
 mod error;
 mod file_name;
 mod gdal_metadata;
