@@ -164,7 +164,7 @@ mod tests {
         Grid { raster: [100, 70], block: [16, 32], count: [7, 3], samples, sample_bytes: 2 }
     }
 
-    fn decoded(bytes: usize) -> Arc<Decoded> {
+    fn data(bytes: usize) -> Arc<Decoded> {
         Arc::new(Decoded { samples: vec![0; bytes], width: 1 })
     }
 
@@ -189,13 +189,13 @@ mod tests {
         let block = |plane| Block { plane, start: [0, 0], size: [1, 1] };
         let mut cache = Cache::new(30);
         for plane in 0..3 {
-            cache.insert(block(plane), decoded(10));
+            cache.insert(block(plane), data(10));
         }
         assert!(cache.get(&block(0)).is_some());
-        cache.insert(block(3), decoded(10));
+        cache.insert(block(3), data(10));
         let inside: Vec<bool> = (0..4).map(|plane| cache.get(&block(plane)).is_some()).collect();
         assert_eq!(inside, [true, false, true, true]);
-        cache.insert(block(9), decoded(31));
+        cache.insert(block(9), data(31));
         assert!(cache.get(&block(9)).is_none());
         assert_eq!(cache.bytes, 30);
         cache.set_budget(10);
@@ -218,7 +218,7 @@ mod tests {
                                 if cache.get(&block).is_none() {
                                     decoded += 1;
                                     let bytes = block.size[0] * block.size[1] * grid.sample_bytes;
-                                    cache.insert(block, decoded(bytes));
+                                    cache.insert(block, data(bytes));
                                 }
                             }
                         }
