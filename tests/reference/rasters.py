@@ -1,7 +1,7 @@
 """Small GeoTIFFs of many kinds for sdk/vision/tests/raster.rs, and a check of masks that farsight wrote.
 
     python -m venv V; V/bin/pip install numpy==2.4.6 rasterio==1.4.4
-    V/bin/python tests/reference/rasters.py                 writes sdk/vision/tests/golden/rasters/
+    V/bin/python tests/reference/rasters.py                 writes sdk/vision/tests/golden/rasters/ and stacks/
     FARSIGHT_MASKS=DIR cargo test -p farsight-vision --features rasters --test raster_mask
     V/bin/python tests/reference/rasters.py check DIR       compares the masks of that test with their rasters
 
@@ -15,7 +15,9 @@ import sys
 import numpy as np
 import rasterio
 from rasterio.crs import CRS
+from rasterio.enums import Resampling
 from rasterio.transform import Affine
+from rasterio.vrt import WarpedVRT
 
 OUT = pathlib.Path(__file__).parents[2] / "sdk/vision/tests/golden/rasters"
 HEIGHT, WIDTH = 20, 30
@@ -133,6 +135,46 @@ def generate():
     print(f"{len(expected)} files, {sum(sizes)} bytes, largest {max(sizes)}")
 
 
+# folder: {file: (dtype, how many pixels of the grid a pixel is wide, nodata)}
+STACKS = {
+    "ben": {"S1A_IW_33UUP_61_39_VV.tif": ("float32", 1, None), "S2A_33UUP_26_57_B02.tif": ("uint16", 1, None),
+            "S2A_33UUP_26_57_B8A.tif": ("uint16", 2, None), "S2A_33UUP_26_57_B01.tif": ("uint16", 6, None)},
+    "holes": {"T32_B02_10m.tif": ("int16", 1, -9999), "T32_B03_30m.tif": ("int16", 3, -9999),
+              "T32_B04_20m.tif": ("uint16", 2, 0), "T32_VH_20m.tif": ("float32", 2, float("nan"))},
+}
+GRID = (18, 24)
+
+
+def stacks():
+    """Coarse bands with the formula's pixels and holes; nearest as torch repeats, bilinear as GDAL's warper does."""
+    place = {"crs": "EPSG:32633", "transform": NORTH_UP}
+    expected = []
+    for folder, files in STACKS.items():
+        (OUT.parent / "stacks" / folder).mkdir(parents=True, exist_ok=True)
+        for number, (name, (dtype, ratio, nodata)) in enumerate(sorted(files.items())):
+            path = OUT.parent / "stacks" / folder / name
+            height, width = (length // ratio for length in GRID)
+            row, column = np.ogrid[:height, :width]
+            data = (1000 + number * 1717 + row * 131 + column * 57 + row * column % 7 * 11).astype(dtype)
+            if np.dtype(dtype).kind == "f":
+                data = data / np.dtype(dtype).type(64)
+            if nodata is not None:
+                data[(row * 5 + column * 3) % 7 == 0] = nodata
+                data[:2, :3] = nodata
+            transform = NORTH_UP * Affine.scale(ratio)
+            with rasterio.open(path, "w", driver="GTiff", dtype=dtype, count=1, height=height, width=width,
+                               nodata=nodata, crs=place["crs"], transform=transform, compress="deflate") as file:
+                file.write(data, 1)
+            with rasterio.open(path) as file, WarpedVRT(
+                    file, **place, height=GRID[0], width=GRID[1], resampling=Resampling.bilinear) as warped:
+                bilinear = warped.read(1)
+            nearest = data.repeat(ratio, 0).repeat(ratio, 1)
+            expected.append({"folder": folder, "file": name,
+                             "nearest": " ".join(map(str, nearest.ravel())),
+                             "bilinear": " ".join(map(str, bilinear.ravel()))})
+    (OUT.parent / "stacks" / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
 def check(folder):
     masks = sorted(pathlib.Path(folder).glob("*.tif"))
     assert masks, "no masks there"
@@ -151,4 +193,8 @@ def check(folder):
 
 
 if __name__ == "__main__":
-    check(sys.argv[2]) if sys.argv[1:2] == ["check"] else generate()
+    if sys.argv[1:2] == ["check"]:
+        check(sys.argv[2])
+    else:
+        generate()
+        stacks()

@@ -29,7 +29,8 @@ pub use preprocess::{FramePreprocess, PreprocessError};
 #[cfg(feature = "rasters")]
 pub use raster::{
     BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, Raster,
-    RasterError, RasterInfo, RasterNormalise, RasterSource, Strides, nodata_mask,
+    RasterError, RasterInfo, RasterNormalise, RasterSource, RasterStack, Resample, Strides, nodata_mask,
+    open_raster,
 };
 pub use tiles::{
     Axis, Blender, FinishedRow, Padding, TileError, TilePlan, Window, activate_planes, argmax_row,

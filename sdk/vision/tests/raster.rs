@@ -142,12 +142,13 @@ fn windows_of_a_plan_are_reflected_at_the_edges() {
 }
 
 #[test]
-fn a_cache_of_any_size_gives_the_same_pixels() {
+fn any_cache_and_threads_give_the_same_pixels() {
     for golden in &goldens() {
         let mut raster = open(golden);
         let needed = raster.bytes_for_windows(5, 1);
-        for budget in [0, 1000, needed] {
+        for (budget, threads) in [(0, 1), (1000, 3), (needed, 2)] {
             raster.set_cache_bytes(budget);
+            raster.set_threads(std::num::NonZeroUsize::new(threads).unwrap());
             let mut out = [0.0; 20];
             for row in 0..HEIGHT - 5 {
                 for column in [0, 11, WIDTH - 4] {

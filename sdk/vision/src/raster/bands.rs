@@ -68,7 +68,8 @@ pub(crate) fn by_number(
     Ok(BandChoice { bands: numbers.iter().map(|n| n - 1).collect(), matched: BandMatch::ByNumber })
 }
 
-fn matching(bands: &[BandInfo], wanted: &Band) -> Vec<usize> {
+/// The places of the bands that go by the wanted band's name or one of its aliases.
+pub(crate) fn matching(bands: &[BandInfo], wanted: &Band) -> Vec<usize> {
     let is = |name: &str, other: &str| name.trim().to_lowercase() == other.trim().to_lowercase();
     let named = |name: &str| is(name, &wanted.name) || wanted.aliases.iter().any(|alias| is(name, alias));
     (0..bands.len()).filter(|&i| bands[i].name.as_deref().is_some_and(named)).collect()

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use tiff_reader::{Ifd, RasterLayout};
 
+use super::decode::Decoded;
+
 /// How a raster is cut into blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Grid {
@@ -74,6 +76,17 @@ impl Grid {
         down.flat_map(move |y| across.clone().map(move |x| self.block(plane, y, x)))
     }
 
+    /// `[height, width]` of a block that is not cut off.
+    pub(crate) fn block_size(&self) -> [usize; 2] {
+        self.block
+    }
+
+    /// The block's place in the file's list.
+    pub(crate) fn index(&self, block: &Block) -> usize {
+        let [y, x] = [0, 1].map(|axis| block.start[axis] / self.block[axis]);
+        (block.plane * self.count[0] + y) * self.count[1] + x
+    }
+
     fn block(&self, plane: usize, y: usize, x: usize) -> Block {
         let start = [y * self.block[0], x * self.block[1]];
         let size = [0, 1].map(|axis| self.block[axis].min(self.raster[axis] - start[axis]));
@@ -96,7 +109,7 @@ pub(crate) struct Cache {
     bytes: usize,
     /// Counts uses; the block used last has the highest number.
     clock: u64,
-    blocks: HashMap<Block, (u64, Arc<Vec<u8>>)>,
+    blocks: HashMap<Block, (u64, Arc<Decoded>)>,
     by_use: BTreeMap<u64, Block>,
 }
 
@@ -111,7 +124,7 @@ impl Cache {
         self.shrink_to(budget);
     }
 
-    pub(crate) fn get(&mut self, block: &Block) -> Option<Arc<Vec<u8>>> {
+    pub(crate) fn get(&mut self, block: &Block) -> Option<Arc<Decoded>> {
         let (used, data) = self.blocks.get_mut(block)?;
         self.by_use.remove(used);
         self.clock += 1;
@@ -121,13 +134,14 @@ impl Cache {
     }
 
     /// Keeps a block that is not inside yet; one larger than the budget is not kept.
-    pub(crate) fn insert(&mut self, block: Block, data: Arc<Vec<u8>>) {
-        if data.len() > self.budget {
+    pub(crate) fn insert(&mut self, block: Block, data: Arc<Decoded>) {
+        let bytes = data.samples.len();
+        if bytes > self.budget {
             return;
         }
-        self.shrink_to(self.budget - data.len());
+        self.shrink_to(self.budget - bytes);
         self.clock += 1;
-        self.bytes += data.len();
+        self.bytes += bytes;
         self.by_use.insert(self.clock, block);
         self.blocks.insert(block, (self.clock, data));
     }
@@ -136,7 +150,7 @@ impl Cache {
         while self.bytes > bytes {
             let Some((_, block)) = self.by_use.pop_first() else { break };
             if let Some((_, data)) = self.blocks.remove(&block) {
-                self.bytes -= data.len();
+                self.bytes -= data.samples.len();
             }
         }
     }
@@ -150,12 +164,18 @@ mod tests {
         Grid { raster: [100, 70], block: [16, 32], count: [7, 3], samples, sample_bytes: 2 }
     }
 
+    fn data(bytes: usize) -> Arc<Decoded> {
+        Arc::new(Decoded { samples: vec![0; bytes], width: 1 })
+    }
+
     #[test]
     fn finds_the_blocks_of_a_window() {
         let starts: Vec<_> = grid(1).touching(2, 10..33, 31..32).map(|b| (b.start, b.size)).collect();
         assert_eq!(starts, [([0, 0], [16, 32]), ([16, 0], [16, 32]), ([32, 0], [16, 32])]);
         let corner: Vec<_> = grid(1).touching(0, 99..100, 63..70).collect();
         assert_eq!(corner.last(), Some(&Block { plane: 0, start: [96, 64], size: [4, 6] }));
+        assert_eq!(corner.last().map(|block| grid(1).index(block)), Some(20));
+        assert_eq!(grid(1).index(&Block { plane: 2, start: [16, 32], size: [1, 1] }), 46);
         assert_eq!(grid(1).blocks(6), Some(126));
         assert_eq!(grid(6).blocks(6), Some(21));
         // 17 rows can touch 2 rows of blocks of 16, 18 can touch 3
@@ -169,13 +189,13 @@ mod tests {
         let block = |plane| Block { plane, start: [0, 0], size: [1, 1] };
         let mut cache = Cache::new(30);
         for plane in 0..3 {
-            cache.insert(block(plane), vec![0; 10].into());
+            cache.insert(block(plane), data(10));
         }
         assert!(cache.get(&block(0)).is_some());
-        cache.insert(block(3), vec![0; 10].into());
+        cache.insert(block(3), data(10));
         let inside: Vec<bool> = (0..4).map(|plane| cache.get(&block(plane)).is_some()).collect();
         assert_eq!(inside, [true, false, true, true]);
-        cache.insert(block(9), vec![0; 31].into());
+        cache.insert(block(9), data(31));
         assert!(cache.get(&block(9)).is_none());
         assert_eq!(cache.bytes, 30);
         cache.set_budget(10);
@@ -198,7 +218,7 @@ mod tests {
                                 if cache.get(&block).is_none() {
                                     decoded += 1;
                                     let bytes = block.size[0] * block.size[1] * grid.sample_bytes;
-                                    cache.insert(block, Arc::new(vec![0; bytes]));
+                                    cache.insert(block, data(bytes));
                                 }
                             }
                         }

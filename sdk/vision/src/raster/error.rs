@@ -57,6 +57,24 @@ pub enum RasterError {
         /// `[height, width]` of the raster.
         raster: [usize; 2],
     },
+    /// A folder, or a list of files, that is no raster.
+    #[error("{}: {found}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
+    },
+    /// Files that do not lie over each other.
+    #[error("{} and {} cannot be read as one raster: {found}", first.display(), second.display())]
+    Stack {
+        /// A file.
+        first: PathBuf,
+        /// The file that does not fit it.
+        second: PathBuf,
+        /// How they differ.
+        found: String,
+    },
     /// A raster in memory that cannot be.
     #[error("the raster in memory: {found}")]
     Memory {

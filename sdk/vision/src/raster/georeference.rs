@@ -82,6 +82,17 @@ impl Georeference {
         (is_utm || is_metres).then(|| (a * e - b * d).abs())
     }
 
+    /// Whether both name the same coordinate system, or neither names one. Systems without a code are the same if
+    /// their keys and numbers are; texts that describe them do not count.
+    pub(crate) fn same_system(&self, other: &Self) -> bool {
+        match (self.epsg(), other.epsg()) {
+            (None, None) => {
+                [KEY_DIRECTORY, DOUBLE_PARAMS].iter().all(|code| self.value(*code) == other.value(*code))
+            }
+            (a, b) => a == b,
+        }
+    }
+
     /// The coordinate system's EPSG code, where the file names one.
     pub fn epsg(&self) -> Option<u16> {
         let keys = match self.key(MODEL_TYPE_KEY) {
@@ -108,8 +119,12 @@ impl Georeference {
         Some([m[0], m[1], m[3], m[4], m[5], m[7]])
     }
 
+    fn value(&self, code: u16) -> Option<&TagValue> {
+        Some(&self.tags.iter().find(|tag| tag.code == code)?.value)
+    }
+
     fn doubles(&self, code: u16) -> Option<&[f64]> {
-        match &self.tags.iter().find(|tag| tag.code == code)?.value {
+        match self.value(code)? {
             TagValue::Double(values) => Some(values),
             _ => None,
         }
@@ -117,7 +132,7 @@ impl Georeference {
 
     /// A key of the key directory whose value stands in the directory itself.
     fn key(&self, key: u16) -> Option<u16> {
-        let directory = match &self.tags.iter().find(|tag| tag.code == KEY_DIRECTORY)?.value {
+        let directory = match self.value(KEY_DIRECTORY)? {
             TagValue::Short(values) => values,
             _ => return None,
         };

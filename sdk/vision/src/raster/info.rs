@@ -20,7 +20,7 @@ pub struct RasterInfo {
     pub element: ElementType,
     /// Where it lies.
     pub georeference: Georeference,
-    /// The value that means "no data here" (GDAL's tag 42113); may be NaN.
+    /// The value that means "no data here" in every band (GDAL's tag 42113); may be NaN.
     pub nodata: Option<f64>,
 }
 
@@ -33,22 +33,25 @@ pub struct BandInfo {
     pub scale: f64,
     /// See `scale`.
     pub offset: f64,
+    /// The value that means "no data here" in this band; files of one scene may each have their own.
+    pub nodata: Option<f64>,
 }
 
 impl Default for BandInfo {
     fn default() -> Self {
-        Self { name: None, scale: 1.0, offset: 0.0 }
+        Self { name: None, scale: 1.0, offset: 0.0, nodata: None }
     }
 }
 
 impl RasterInfo {
     pub(crate) fn of(ifd: &Ifd, layout: &RasterLayout) -> Option<Self> {
+        let nodata = text(ifd, GDAL_NODATA).and_then(|text| text.trim().parse().ok());
         Some(Self {
             size: [layout.height, layout.width],
-            bands: bands(text(ifd, GDAL_METADATA), layout.samples_per_pixel),
+            bands: bands(text(ifd, GDAL_METADATA), layout.samples_per_pixel, nodata),
             element: element(layout)?,
             georeference: Georeference::of(ifd),
-            nodata: text(ifd, GDAL_NODATA).and_then(|text| text.trim().parse().ok()),
+            nodata,
         })
     }
 }
@@ -57,8 +60,8 @@ fn text(ifd: &Ifd, code: u16) -> Option<&str> {
     ifd.tag(code)?.value.as_str()
 }
 
-fn bands(metadata: Option<&str>, count: usize) -> Vec<BandInfo> {
-    let mut bands = vec![BandInfo::default(); count];
+fn bands(metadata: Option<&str>, count: usize, nodata: Option<f64>) -> Vec<BandInfo> {
+    let mut bands = vec![BandInfo { nodata, ..BandInfo::default() }; count];
     for item in gdal_metadata::parse(metadata.unwrap_or_default()) {
         let Some(band) = item.sample.and_then(|sample| bands.get_mut(sample)) else { continue };
         match item.role.as_str() {

@@ -1,7 +1,8 @@
 //! Georeferenced rasters (GeoTIFF): windows in, masks out, in bounded memory.
 //!
 //! - [`Raster`]: a file opened for reading in windows, band first, as f32.
-//! - [`MemoryRaster`]: the same of memory. [`RasterSource`]: either.
+//! - [`RasterStack`]: several files of one scene as one raster; [`open_raster`]: a file or a folder of them.
+//! - [`MemoryRaster`]: the same of memory. [`RasterSource`]: any of them.
 //! - [`RasterInfo`]: its size, bands, nodata value and [`Georeference`].
 //! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects.
 //! - [`MaskWriter`]: a mask with the coordinates of the raster it was made from.
@@ -11,15 +12,20 @@
 
 mod bands;
 mod blocks;
+mod decode;
 mod error;
+mod file_name;
 mod gdal_metadata;
 mod georeference;
 mod info;
 mod mask;
 mod memory;
 mod normalise;
+mod open;
 mod read;
+mod resample;
 mod source;
+mod stack;
 
 pub use bands::{BandChoice, BandMatch};
 pub use error::RasterError;
@@ -28,5 +34,8 @@ pub use info::{BandInfo, RasterInfo};
 pub use mask::{MaskSettings, MaskWriter};
 pub use memory::{MemoryRaster, Strides};
 pub use normalise::{RasterNormalise, nodata_mask};
+pub use open::open_raster;
 pub use read::Raster;
+pub use resample::Resample;
 pub use source::RasterSource;
+pub use stack::RasterStack;

@@ -1,13 +1,14 @@
 //! Reading windows of a raster file.
 
-use std::io;
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use farsight_spec::{Band, ElementType};
-use tiff_reader::{Ifd, OpenOptions, ParseBudgets, TiffFile};
+use tiff_reader::{Ifd, OpenOptions, ParseBudgets, RasterLayout, TiffError, TiffFile};
 
 use super::blocks::{Block, Cache, Grid};
+use super::decode::{Decoded, Decoder};
 use super::{BandChoice, RasterError, RasterInfo, bands};
 use crate::{TileError, Window, read_padded_window};
 
@@ -21,6 +22,8 @@ const MAX_PAGES: usize = 256;
 const MAX_BANDS: usize = 4096;
 /// Decoded blocks kept, unless the caller says otherwise.
 const CACHE_BYTES: usize = 64 << 20;
+/// Blocks decoded by several threads at once, at least one a thread.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// A raster file (GeoTIFF), read in windows.
 ///
@@ -32,10 +35,11 @@ const CACHE_BYTES: usize = 64 << 20;
 /// how much it takes for windows in row-major order to decode every block once.
 pub struct Raster {
     path: PathBuf,
-    file: TiffFile,
+    decoder: Decoder,
     info: RasterInfo,
     grid: Grid,
     cache: Cache,
+    threads: NonZeroUsize,
 }
 
 impl std::fmt::Debug for Raster {
@@ -64,10 +68,17 @@ impl Raster {
             },
             decode_output_bytes: MAX_BLOCK_BYTES,
         };
-        let file = TiffFile::open_with_options(&path, options).map_err(|e| format(&path, e))?;
+        let file = TiffFile::open_with_options(&path, options).map_err(|e| not_tiff(&path, e))?;
         let ifd = file.ifd(0).map_err(|_| format(&path, "it has no picture"))?;
-        let (info, grid) = describe(&path, ifd)?;
-        Ok(Self { path, info, grid, file, cache: Cache::new(CACHE_BYTES) })
+        let (info, grid, layout) = describe(&path, ifd)?;
+        let decoder = Decoder::new(file, grid.clone(), &layout);
+        let threads = NonZeroUsize::MIN;
+        Ok(Self { path, info, grid, decoder, cache: Cache::new(CACHE_BYTES), threads })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What the file says about itself.
@@ -103,6 +114,11 @@ impl Raster {
         self.grid.row_bytes(window_height, bands)
     }
 
+    /// Sets how many threads decode the blocks of a window; 1 unless set. They live no longer than the call.
+    pub fn set_threads(&mut self, threads: NonZeroUsize) {
+        self.threads = threads;
+    }
+
     /// Reads a window inside the raster into `out`, `[bands, height, width]`. `bands` counts from 0.
     /// Values that f32 cannot hold exactly (of u32, i32, f64) are rounded to it.
     ///
@@ -120,19 +136,20 @@ impl Raster {
     ) -> Result<(), RasterError> {
         self.check_window([row, column], [height, width], bands, out.len())?;
         let target = Target { start: [row, column], size: [height, width] };
-        let (rows, columns) = (row..row + height, column..column + width);
-        let chunky = self.grid.samples > 1 || self.info.bands.len() == 1;
-        for plane in planes(chunky, bands) {
-            let blocks: Vec<Block> = self.grid.touching(plane, rows.clone(), columns.clone()).collect();
-            for block in blocks {
-                let data = self.block(block)?;
-                for (i, &band) in bands.iter().enumerate() {
-                    let sample = if chunky { band } else { 0 };
-                    if chunky || band == plane {
-                        let out = &mut out[i * height * width..][..height * width];
-                        target.copy(&data, &block, &self.grid, self.info.element, sample, out);
-                    }
+        let mut missing = Vec::new();
+        for plane in planes(self.is_chunky(), bands) {
+            for block in self.grid.touching(plane, row..row + height, column..column + width) {
+                match self.cache.get(&block) {
+                    Some(data) => self.copy(&target, &block, &data, bands, out),
+                    None => missing.push(block),
                 }
+            }
+        }
+        for blocks in missing.chunks(self.batch()) {
+            for (block, data) in blocks.iter().zip(self.decoder.decode_all(blocks, self.threads)) {
+                let data = data.map_err(|error| self.damaged(block, &error))?;
+                self.copy(&target, block, &data, bands, out);
+                self.cache.insert(*block, data);
             }
         }
         Ok(())
@@ -178,30 +195,34 @@ impl Raster {
         Ok(())
     }
 
-    /// A decoded block, from the cache or the file.
-    fn block(&mut self, block: Block) -> Result<Arc<Vec<u8>>, RasterError> {
-        if let Some(data) = self.cache.get(&block) {
-            return Ok(data);
+    /// Copies what a block holds of a window.
+    fn copy(&self, target: &Target, block: &Block, data: &Decoded, bands: &[usize], out: &mut [f32]) {
+        let pixels = target.size[0] * target.size[1];
+        let chunky = self.is_chunky();
+        for (&band, out) in bands.iter().zip(out.chunks_exact_mut(pixels)) {
+            if chunky || band == block.plane {
+                let sample = if chunky { band } else { 0 };
+                target.copy(data, block, &self.grid, self.info.element, sample, out);
+            }
         }
-        let data = self.decode(&block).map_err(|error| RasterError::Block {
-            path: self.path.clone(),
-            row: block.start[0],
-            column: block.start[1],
-            found: error.to_string(),
-        })?;
-        let data = Arc::new(data);
-        self.cache.insert(block, data.clone());
-        Ok(data)
     }
 
-    fn decode(&self, block: &Block) -> tiff_reader::error::Result<Vec<u8>> {
-        let ifd = self.file.ifd(0)?;
-        let Block { plane, start: [row, column], size: [height, width] } = *block;
-        if self.grid.samples > 1 {
-            self.file.read_window_bytes_from_ifd(ifd, row, column, height, width)
-        } else {
-            self.file.read_band_window_bytes_from_ifd(ifd, plane, row, column, height, width)
+    /// Whether a block holds all bands.
+    fn is_chunky(&self) -> bool {
+        self.grid.samples > 1 || self.info.bands.len() == 1
+    }
+
+    /// How many blocks are decoded before they are copied: enough to keep the threads busy, in a few MB.
+    fn batch(&self) -> usize {
+        match self.threads.get() {
+            1 => 1,
+            threads => threads.max(BATCH_BYTES / self.grid.block_bytes().unwrap_or(BATCH_BYTES).max(1)),
         }
+    }
+
+    fn damaged(&self, block: &Block, error: &TiffError) -> RasterError {
+        let [row, column] = block.start;
+        RasterError::Block { path: self.path.clone(), row, column, found: error.to_string() }
     }
 }
 
@@ -228,12 +249,25 @@ fn check_is_file(path: &Path) -> Result<(), RasterError> {
     Ok(())
 }
 
+/// Why a file is no TIFF; Sentinel-2's own files are JPEG 2000.
+fn not_tiff(path: &Path, error: TiffError) -> RasterError {
+    /// Signature box of JP2 files (ISO/IEC 15444-1 annex I).
+    const JPEG_2000: &[u8; 8] = b"\0\0\0\x0cjP  ";
+    let mut start = [0; 8];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_ok() && start == *JPEG_2000 {
+        let found = "a JPEG 2000 file, which is not read here".to_owned();
+        return RasterError::Unsupported { path: path.to_owned(), found };
+    }
+    format(path, error)
+}
+
 fn format(path: &Path, found: impl ToString) -> RasterError {
     RasterError::Format { path: path.to_owned(), found: found.to_string() }
 }
 
 /// Everything about the file that decides whether and how it is read.
-fn describe(path: &Path, ifd: &Ifd) -> Result<(RasterInfo, Grid), RasterError> {
+fn describe(path: &Path, ifd: &Ifd) -> Result<(RasterInfo, Grid, RasterLayout), RasterError> {
     let unsupported = |found| RasterError::Unsupported { path: path.to_owned(), found };
     let layout = ifd.raster_layout().map_err(|e| format(path, e))?;
     if layout.samples_per_pixel > MAX_BANDS {
@@ -247,7 +281,7 @@ fn describe(path: &Path, ifd: &Ifd) -> Result<(RasterInfo, Grid), RasterError> {
     })?;
     let grid = Grid::of(ifd, &layout).ok_or_else(|| format(path, "its strips or tiles have no size"))?;
     check_blocks(path, ifd, &info, &grid)?;
-    Ok((info, grid))
+    Ok((info, grid, layout))
 }
 
 fn check_blocks(path: &Path, ifd: &Ifd, info: &RasterInfo, grid: &Grid) -> Result<(), RasterError> {
@@ -300,7 +334,7 @@ impl Target {
     /// Copies one sample of every pixel that block and window share into `out`, `[height, width]`.
     fn copy(
         &self,
-        data: &[u8],
+        data: &Decoded,
         block: &Block,
         grid: &Grid,
         element: ElementType,
@@ -313,8 +347,8 @@ impl Target {
         let pixel = grid.samples * grid.sample_bytes;
         let width = end[1] - first[1];
         for row in first[0]..end[0] {
-            let skipped = (row - block.start[0]) * block.size[1] + first[1] - block.start[1];
-            let line = &data[skipped * pixel + sample * grid.sample_bytes..];
+            let skipped = (row - block.start[0]) * data.width + first[1] - block.start[1];
+            let line = &data.samples[skipped * pixel + sample * grid.sample_bytes..];
             let line = &line[..(width - 1) * pixel + grid.sample_bytes];
             let out = &mut out[(row - self.start[0]) * self.size[1] + first[1] - self.start[1]..][..width];
             convert(element, line, pixel, out);
