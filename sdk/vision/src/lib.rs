@@ -7,6 +7,8 @@ mod metrics;
 mod nms;
 #[cfg(feature = "pictures")]
 pub mod picture;
+#[cfg(feature = "rasters")]
+mod polygons;
 mod preprocess;
 #[cfg(feature = "rasters")]
 mod raster;
@@ -25,6 +27,10 @@ pub use metrics::{
 };
 #[cfg(feature = "pictures")]
 pub use picture::{Picture, PictureError};
+#[cfg(feature = "rasters")]
+pub use polygons::{
+    PixelAreas, Polygon, PolygonError, PolygonSettings, PolygonWriter, Polygonizer, PolygonsWritten, ToWgs84,
+};
 pub use preprocess::{FramePreprocess, PreprocessError};
 #[cfg(feature = "rasters")]
 pub use raster::{

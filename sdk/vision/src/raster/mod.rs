@@ -20,6 +20,7 @@ mod memory;
 mod normalise;
 mod read;
 mod source;
+mod whole_file;
 
 pub use bands::{BandChoice, BandMatch};
 pub use error::RasterError;
@@ -30,3 +31,4 @@ pub use memory::{MemoryRaster, Strides};
 pub use normalise::{RasterNormalise, nodata_mask};
 pub use read::Raster;
 pub use source::RasterSource;
+pub(crate) use whole_file::WholeFile;
