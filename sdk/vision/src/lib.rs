@@ -34,8 +34,8 @@ pub use polygons::{
 pub use preprocess::{FramePreprocess, PreprocessError};
 #[cfg(feature = "rasters")]
 pub use raster::{
-    BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, Raster,
-    RasterError, RasterInfo, RasterNormalise, RasterSource, Strides, nodata_mask,
+    BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, ProbabilityKind,
+    ProbabilityWriter, Raster, RasterError, RasterInfo, RasterNormalise, RasterSource, Strides, nodata_mask,
 };
 pub use tiles::{
     Blender, FinishedRow, TileError, TilePlan, Window, activate_planes, argmax_row, read_padded_window,

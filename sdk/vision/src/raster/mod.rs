@@ -4,13 +4,15 @@
 //! - [`MemoryRaster`]: the same of memory. [`RasterSource`]: either.
 //! - [`RasterInfo`]: its size, bands, nodata value and [`Georeference`].
 //! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects.
-//! - [`MaskWriter`]: a mask with the coordinates of the raster it was made from.
+//! - [`MaskWriter`], [`ProbabilityWriter`]: a mask, or the probabilities of its classes, with the coordinates of the
+//!   raster they were made from.
 //!
 //! The format itself is the crates `tiff-reader` and `tiff-writer`: they hand out samples as they are stored
 //! (no colour conversion, every extra band, sparse blocks as zeros) and check sizes before they allocate.
 
 mod bands;
 mod blocks;
+mod cog;
 mod error;
 mod gdal_metadata;
 mod georeference;
@@ -18,6 +20,7 @@ mod info;
 mod mask;
 mod memory;
 mod normalise;
+mod probabilities;
 mod read;
 mod source;
 mod whole_file;
@@ -29,6 +32,7 @@ pub use info::{BandInfo, RasterInfo};
 pub use mask::{MaskSettings, MaskWriter};
 pub use memory::{MemoryRaster, Strides};
 pub use normalise::{RasterNormalise, nodata_mask};
+pub use probabilities::{ProbabilityKind, ProbabilityWriter};
 pub use read::Raster;
 pub use source::RasterSource;
 pub(crate) use whole_file::WholeFile;
