@@ -29,13 +29,15 @@ pub use metrics::{
 pub use picture::{Picture, PictureError};
 #[cfg(feature = "rasters")]
 pub use polygons::{
-    PixelAreas, Polygon, PolygonError, PolygonSettings, PolygonWriter, Polygonizer, PolygonsWritten, ToWgs84,
+    FootprintWriter, PixelAreas, Polygon, PolygonError, PolygonSettings, PolygonWriter, Polygonizer,
+    PolygonsWritten, ToWgs84,
 };
 pub use preprocess::{FramePreprocess, PreprocessError};
 #[cfg(feature = "rasters")]
 pub use raster::{
     BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, ProbabilityKind,
-    ProbabilityWriter, Raster, RasterError, RasterInfo, RasterNormalise, RasterSource, Strides, nodata_mask,
+    ProbabilityWriter, Raster, RasterError, RasterInfo, RasterNormalise, RasterSource, ScoresWriter, Strides,
+    nodata_mask,
 };
 pub use tiles::{
     Blender, FinishedRow, TileError, TilePlan, Window, activate_planes, argmax_row, read_padded_window,

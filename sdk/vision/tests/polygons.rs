@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use farsight_vision::{
-    MaskSettings, MaskWriter, PixelAreas, Polygon, PolygonError, PolygonSettings, PolygonWriter, Polygonizer,
-    Raster, ToWgs84,
+    FootprintWriter, MaskSettings, MaskWriter, PixelAreas, Polygon, PolygonError, PolygonSettings,
+    PolygonWriter, Polygonizer, Raster, ScoresWriter, ToWgs84,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -219,4 +219,50 @@ fn refusals_say_what_to_do() {
     let unfinished = PolygonWriter::create(&path, raster("cog-u16.tif").info(), &plain).unwrap();
     assert!(unfinished.finish().is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn footprints_lie_where_rasters_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("found.geojson");
+    let mut writer = FootprintWriter::create(&path).unwrap();
+    let classes = [("a \"b\"", 0.75), ("c", f32::NAN)];
+    writer.write("x/one.tif", raster("cog-u16.tif").info(), &classes).unwrap();
+    assert!(writer.write("none.tif", raster("place-none.tif").info(), &classes).is_err());
+    writer.write("two.tif", raster("place-geographic.tif").info(), &[]).unwrap();
+    let written = writer.finish().unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!((written.polygons, written.bytes), (2, text.len() as u64));
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let one = &document["features"][0];
+    let expected = serde_json::json!(
+        {"file": "x/one.tif", "label": "a \"b\"", "score": 0.75, "scores": {"a \"b\"": 0.75, "c": null}}
+    );
+    assert_eq!(one["properties"], expected);
+    let two = &document["features"][1]["geometry"]["coordinates"][0];
+    // 30 x 20 pixels of 0.001 degrees from 11.5, 48.25, counter-clockwise.
+    let ring =
+        serde_json::json!([[11.5, 48.25], [11.5, 48.23], [11.53, 48.23], [11.53, 48.25], [11.5, 48.25]]);
+    let plain = |ring: &Value| -> Vec<f64> {
+        ring.as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|p| [p[0].as_f64().unwrap(), p[1].as_f64().unwrap()])
+            .collect()
+    };
+    assert_eq!(plain(two), plain(&ring));
+}
+
+#[test]
+fn tables_keep_commas_and_quotes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("found.csv");
+    let mut writer = ScoresWriter::create(&path).unwrap();
+    writer.write("a,b.tif", &[("wet \"land\"", 0.5), ("forest", 0.25)]).unwrap();
+    writer.write("c.tif", &[("forest", 1.0)]).unwrap();
+    assert!(!path.exists());
+    let bytes = writer.finish().unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let expected = "file,label,score\r\n\"a,b.tif\",\"wet \"\"land\"\"\",0.5\r\n\"a,b.tif\",forest,0.25\r\nc.tif,forest,1\r\n";
+    assert_eq!((text.as_str(), bytes), (expected, expected.len() as u64));
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`Polygonizer`]: rows of a mask in, [`Polygon`]s of 4-connected regions out as soon as they are complete.
 //! - [`ToWgs84`]: from pixel corners to longitude and latitude. [`PixelAreas`]: what a pixel covers.
-//! - [`PolygonWriter`]: both, into a GeoJSON file.
+//! - [`PolygonWriter`]: both, into a GeoJSON file. [`FootprintWriter`]: the outlines of whole rasters.
 //!
 //! The outlines are those of GDAL's `GDALPolygonize` (`rasterio.features.shapes`): they follow the edges of
 //! pixels, and a ring that meets itself in a corner is cut there, so that every polygon is valid (OGC 06-103r4).
@@ -10,6 +10,7 @@
 mod areas;
 mod chains;
 mod error;
+mod footprints;
 mod geojson;
 mod regions;
 mod rings;
@@ -21,6 +22,7 @@ mod writer;
 
 pub use areas::PixelAreas;
 pub use error::PolygonError;
+pub use footprints::FootprintWriter;
 pub use regions::Polygon;
 pub use trace::Polygonizer;
 pub use wgs84::ToWgs84;

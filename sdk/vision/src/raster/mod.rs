@@ -6,6 +6,7 @@
 //! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects.
 //! - [`MaskWriter`], [`ProbabilityWriter`]: a mask, or the probabilities of its classes, with the coordinates of the
 //!   raster they were made from.
+//! - [`ScoresWriter`]: a table of what files were classified as.
 //!
 //! The format itself is the crates `tiff-reader` and `tiff-writer`: they hand out samples as they are stored
 //! (no colour conversion, every extra band, sparse blocks as zeros) and check sizes before they allocate.
@@ -22,6 +23,7 @@ mod memory;
 mod normalise;
 mod probabilities;
 mod read;
+mod scores;
 mod source;
 mod whole_file;
 
@@ -34,5 +36,6 @@ pub use memory::{MemoryRaster, Strides};
 pub use normalise::{RasterNormalise, nodata_mask};
 pub use probabilities::{ProbabilityKind, ProbabilityWriter};
 pub use read::Raster;
+pub use scores::ScoresWriter;
 pub use source::RasterSource;
 pub(crate) use whole_file::WholeFile;
