@@ -21,7 +21,7 @@ fn class(row: usize, column: usize) -> u8 {
     match (row * 7 + column * 3) % 101 {
         0 => 2,
         _ if column < row / 5 => 255,
-        _ => u8::from((row / 90 + column / 70) % 2 == 0),
+        _ => u8::from((row / 90 + column / 70).is_multiple_of(2)),
     }
 }
 
