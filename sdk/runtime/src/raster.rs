@@ -34,6 +34,42 @@ pub struct RasterAnswer {
     pub bands: BandMatch,
 }
 
+/// A finished row of a raster.
+#[derive(Debug, Clone, Copy)]
+pub struct RasterRow<'a> {
+    /// The class of each pixel, or [`MASK_NODATA`].
+    pub classes: &'a [u8],
+    /// `[classes, width]`: what the windows that cover a pixel say together, up to a factor a pixel.
+    blended: &'a [f32],
+}
+
+impl RasterRow<'_> {
+    /// Fills `out` with the probabilities of the classes, `[classes, width]`: each class's share of the blended
+    /// values, NaN where there is no data.
+    ///
+    /// # Errors
+    /// The model's values are no probabilities: some are negative.
+    pub fn probabilities(&self, out: &mut Vec<f32>) -> Result<(), Error> {
+        let width = self.classes.len();
+        if self.blended.iter().any(|value| *value < 0.0) {
+            return Err(Error::Contract(
+                "the model gives negative values, which are no probabilities; say in its spec which `activation` makes \
+                 them so (softmax or sigmoid)"
+                    .to_owned(),
+            ));
+        }
+        out.clear();
+        out.extend_from_slice(self.blended);
+        for (column, class) in self.classes.iter().enumerate() {
+            let at = (column..out.len()).step_by(width);
+            let sum: f32 = at.clone().map(|index| out[index]).sum();
+            let factor = if *class == MASK_NODATA { f32::NAN } else { sum.max(f32::MIN_POSITIVE).recip() };
+            at.for_each(|index| out[index] *= factor);
+        }
+        Ok(())
+    }
+}
+
 /// How far a raster is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RasterProgress {
@@ -117,6 +153,19 @@ impl Pipeline {
         &mut self,
         raster: &mut dyn RasterSource,
         rows: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+        progress: &mut dyn FnMut(RasterProgress),
+    ) -> Result<RasterAnswer, Error> {
+        self.run_raster_rows(raster, &mut |row| rows(row.classes), progress)
+    }
+
+    /// As [`Pipeline::run_raster`]; `rows` gets the finished rows one by one, and may ask for their probabilities.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run_raster`].
+    pub fn run_raster_rows(
+        &mut self,
+        raster: &mut dyn RasterSource,
+        rows: &mut dyn FnMut(RasterRow<'_>) -> Result<(), Error>,
         progress: &mut dyn FnMut(RasterProgress),
     ) -> Result<RasterAnswer, Error> {
         let Self { session, stage, .. } = self;
@@ -271,7 +320,10 @@ impl Run {
         Ok(self.blender.add(window, &self.probabilities)?)
     }
 
-    fn write_finished(&mut self, rows: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    fn write_finished(
+        &mut self,
+        rows: &mut dyn FnMut(RasterRow<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         while let Some(finished) = self.blender.next_row() {
             argmax_row(finished.values, &mut self.line)?;
             let slot = finished.row % self.window_height * self.size[1];
@@ -284,7 +336,7 @@ impl Run {
                     self.pixels[usize::from(*class)] += 1;
                 }
             }
-            rows(&self.line)?;
+            rows(RasterRow { classes: &self.line, blended: finished.values })?;
         }
         Ok(())
     }
@@ -295,5 +347,26 @@ impl Run {
 fn nan_to_mean(tensor: &mut [f32]) {
     for value in tensor.iter_mut().filter(|value| value.is_nan()) {
         *value = 0.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_are_shares() {
+        let row = RasterRow {
+            classes: &[0, 1, MASK_NODATA, 0],
+            blended: &[3.0, 0.1, 1.0, 0.0, 1.0, 0.3, 1.0, 0.0],
+        };
+        let mut out = Vec::new();
+        row.probabilities(&mut out).unwrap();
+        assert_eq!([out[0], out[4]], [0.75, 0.25]);
+        assert!((out[1] - 0.25).abs() < 1e-6 && (out[5] - 0.75).abs() < 1e-6);
+        assert!(out[2].is_nan() && out[6].is_nan());
+        assert_eq!([out[3], out[7]], [0.0, 0.0]);
+        let logits = RasterRow { classes: &[0], blended: &[2.0, -1.0] };
+        assert!(logits.probabilities(&mut out).unwrap_err().to_string().contains("activation"));
     }
 }

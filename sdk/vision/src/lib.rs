@@ -7,6 +7,8 @@ mod metrics;
 mod nms;
 #[cfg(feature = "pictures")]
 pub mod picture;
+#[cfg(feature = "rasters")]
+mod polygons;
 mod preprocess;
 #[cfg(feature = "rasters")]
 mod raster;
@@ -25,12 +27,17 @@ pub use metrics::{
 };
 #[cfg(feature = "pictures")]
 pub use picture::{Picture, PictureError};
+#[cfg(feature = "rasters")]
+pub use polygons::{
+    FootprintWriter, PixelAreas, Polygon, PolygonError, PolygonSettings, PolygonWriter, Polygonizer,
+    PolygonsWritten, ToWgs84,
+};
 pub use preprocess::{FramePreprocess, PreprocessError};
 #[cfg(feature = "rasters")]
 pub use raster::{
-    BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, Raster,
-    RasterError, RasterInfo, RasterNormalise, RasterSource, RasterStack, Resample, Strides, nodata_mask,
-    open_raster,
+    BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, ProbabilityKind,
+    ProbabilityWriter, Raster, RasterError, RasterInfo, RasterNormalise, RasterSource, RasterStack, Resample,
+    ScoresWriter, Strides, nodata_mask, open_raster,
 };
 pub use tiles::{
     Axis, Blender, FinishedRow, Padding, TileError, TilePlan, Window, activate_planes, argmax_row,

@@ -19,7 +19,9 @@ mod tensors;
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   farsight run cows.farsight barn/*.jpg --save out/
-  farsight run clouds.farsight scene.tif --save out/ --json")]
+  farsight run clouds.farsight scene.tif --save out/ --json
+  farsight run clouds.farsight scene.tif --save out/ --polygons --min-area 1000 --simplify 10
+        out/scene.mask.tif (a cloud-optimised GeoTIFF), out/scene.geojson, out/scene.png to look at")]
 pub(crate) struct Arguments {
     /// The bundle
     bundle: PathBuf,
@@ -41,6 +43,8 @@ pub(crate) struct Arguments {
     /// Run a bundle that was made for another target
     #[arg(long)]
     any_target: bool,
+    #[command(flatten)]
+    outputs: raster::Outputs,
 }
 
 /// A threshold between 0 and 1.
@@ -62,6 +66,11 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         ..Options::default()
     };
     let mut pipeline = Pipeline::open_with(&arguments.bundle, &options).map_err(mention_any_target)?;
+    if arguments.outputs.are_asked() && !matches!(pipeline.spec().input, Input::Raster(_)) {
+        return Err(Failure::usage(
+            "--polygons and --probabilities are for models that take rasters; this one does not",
+        ));
+    }
     let files = inputs::expand(&arguments.inputs, &pipeline.spec().input)?;
     if let Some(folder) = &arguments.save {
         std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, error))?;
@@ -69,7 +78,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     let names = SaveNames::new(arguments.save.as_deref(), &files, pipeline.session().outputs().len())?;
     let mut failed = 0;
     for (index, file) in files.iter().enumerate() {
-        match one(&mut pipeline, file, &names.of(index)) {
+        match one(&mut pipeline, file, names.of(index).as_deref(), &arguments.outputs) {
             Ok(entry) => {
                 let text = entry_text(&entry);
                 context.output.entry(entry, || text);
@@ -99,11 +108,16 @@ fn mention_any_target(error: farsight::Error) -> Failure {
     failure
 }
 
-fn one(pipeline: &mut Pipeline, file: &Path, save: &Option<PathBuf>) -> Result<Value, Failure> {
+fn one(
+    pipeline: &mut Pipeline,
+    file: &Path,
+    save: Option<&Path>,
+    outputs: &raster::Outputs,
+) -> Result<Value, Failure> {
     match &pipeline.spec().input {
-        Input::Frame(_) => frame::run(pipeline, file, save.as_deref()),
-        Input::Raster(_) => raster::run(pipeline, file, save.as_deref()),
-        Input::Tensors => tensors::run(pipeline, file, save.as_deref()),
+        Input::Frame(_) => frame::run(pipeline, file, save),
+        Input::Raster(_) => raster::run(pipeline, file, save, outputs),
+        Input::Tensors => tensors::run(pipeline, file, save),
     }
 }
 
@@ -152,7 +166,7 @@ impl SaveNames {
     /// If a result would take the place of an input.
     fn new(folder: Option<&Path>, files: &[PathBuf], outputs: usize) -> Result<Self, Failure> {
         let Some(folder) = folder else { return Ok(Self(vec![None; files.len()])) };
-        let suffixes: Vec<String> = [".png", ".mask.png", ".mask.tif"]
+        let suffixes: Vec<String> = [".png", ".mask.png", ".mask.tif", ".geojson", ".probabilities.tif"]
             .map(str::to_owned)
             .into_iter()
             .chain((0..outputs).map(|index| format!(".{index}.npy")))
@@ -244,7 +258,7 @@ fn entry_text(entry: &Value) -> String {
             ));
         }
     }
-    for key in ["picture", "file"] {
+    for key in ["picture", "file", "polygons", "probabilities"] {
         for file in [&entry[key], &entry["mask"][key]] {
             if let Some(file) = file.as_str() {
                 text.push_str(&format!("\n  → {file}"));

@@ -99,8 +99,8 @@ pub enum RasterError {
         /// What is wrong.
         found: String,
     },
-    /// A mask that cannot be written.
-    #[error("{}: the mask cannot be written: {found}", path.display())]
+    /// A mask, or another result, that cannot be written.
+    #[error("{}: cannot be written: {found}", path.display())]
     Write {
         /// The file to be.
         path: PathBuf,

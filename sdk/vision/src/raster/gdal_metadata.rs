@@ -16,6 +16,18 @@ pub(crate) struct Item {
     pub(crate) value: String,
 }
 
+impl Item {
+    /// An item of the whole file.
+    pub(crate) fn new(name: &str, value: &str) -> Self {
+        Self { name: name.to_owned(), value: value.to_owned(), ..Self::default() }
+    }
+
+    /// An item of a band, from 0, in the role that GDAL looks for.
+    pub(crate) fn of_band(sample: usize, name: &str, role: &str, value: &str) -> Self {
+        Self { sample: Some(sample), role: role.to_owned(), ..Self::new(name, value) }
+    }
+}
+
 /// The items of a document. What is not an item, or is damaged, is passed over: the tag is only a comment
 /// on the pixels.
 pub(crate) fn parse(xml: &str) -> Vec<Item> {
@@ -37,12 +49,19 @@ pub(crate) fn parse(xml: &str) -> Vec<Item> {
     items
 }
 
-/// A document of items that belong to the whole file.
-pub(crate) fn write(items: &[(String, &str)]) -> String {
+/// A document of items.
+pub(crate) fn write(items: &[Item]) -> String {
     let mut xml = String::from("<GDALMetadata>\n");
-    for (name, value) in items {
+    for Item { name, sample, role, value } in items {
+        let band = sample.map(|sample| format!(" sample=\"{sample}\" role=\"{}\"", escape(role)));
         // Writing to a string cannot fail.
-        let _ = writeln!(xml, "  <Item name=\"{}\">{}</Item>", escape(name), escape(&escape(value)));
+        let _ = writeln!(
+            xml,
+            "  <Item name=\"{}\"{}>{}</Item>",
+            escape(name),
+            band.unwrap_or_default(),
+            escape(&escape(value))
+        );
     }
     xml + "</GDALMetadata>\n"
 }
@@ -166,11 +185,11 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        let xml = write(&[("CLASS_0".into(), "a < b & \"c\""), ("CLASS_1".into(), "wolke ☁")]);
-        let found: Vec<_> = parse(&xml).into_iter().map(|i| (i.name, i.value)).collect();
-        assert_eq!(
-            found,
-            [("CLASS_0".into(), "a < b & \"c\"".into()), ("CLASS_1".to_string(), "wolke ☁".to_string())]
-        );
+        let items = [
+            Item::new("CLASS_0", "a < b & \"c\""),
+            Item::new("CLASS_1", "wolke ☁"),
+            Item::of_band(3, "DESCRIPTION", "description", "<cloud>"),
+        ];
+        assert_eq!(parse(&write(&items)), items);
     }
 }

@@ -1,19 +1,15 @@
 //! Writing a mask beside the raster it was made from.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-use tiff_core::{ColorMap, Compression, PhotometricInterpretation, Tag, TagValue};
-use tiff_writer::{ImageBuilder, ImageHandle, TiffWriter, WriteOptions};
+use tiff_core::{ColorMap, Predictor, Tag, TagValue};
 
-use super::{RasterError, RasterInfo, gdal_metadata};
+use super::cog::{CogSettings, CogWriter};
+use super::gdal_metadata::{self, Item};
+use super::{RasterError, RasterInfo};
 
-const GDAL_METADATA: u16 = 42112;
-const GDAL_NODATA: u16 = 42113;
-/// Bytes of a strip before compression, as far as whole rows allow.
-const STRIP_BYTES: usize = 128 << 10;
+pub(super) const GDAL_METADATA: u16 = 42112;
+pub(super) const GDAL_NODATA: u16 = 42113;
 
 /// How a mask is written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,29 +22,15 @@ pub struct MaskSettings {
     pub colours: Vec<[u8; 3]>,
 }
 
-/// Writes a mask (u8 GeoTIFF, deflate) row by row: same size and georeference as the raster it is made from.
+/// Writes a mask row by row: same size and georeference as the raster it is made from.
 ///
-/// What is written goes to a temporary file in the target's folder; [`MaskWriter::finish`] gives it its name.
-/// Dropped before that, it leaves nothing. Memory: one strip of about 128 KB, and two numbers a strip.
+/// The file is a cloud-optimised GeoTIFF of bytes: tiles of 256 by 256, deflate, with smaller copies whose pixels are
+/// the most frequent class of the four they stand for (the first of equals). What is written goes to temporary files
+/// in the target's folder; [`MaskWriter::finish`] gives it its name. Dropped before that, it
+/// leaves nothing. Memory: two rows of tiles, `512 * width` bytes.
+#[derive(Debug)]
 pub struct MaskWriter {
-    path: PathBuf,
-    writer: TiffWriter<BufWriter<NamedTempFile>>,
-    image: ImageHandle,
-    size: [usize; 2],
-    rows_per_strip: usize,
-    /// Rows of the strip that is not full yet.
-    strip: Vec<u8>,
-    strips: usize,
-    rows: usize,
-}
-
-impl std::fmt::Debug for MaskWriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MaskWriter")
-            .field("path", &self.path)
-            .field("rows", &self.rows)
-            .finish_non_exhaustive()
-    }
+    cog: CogWriter<u8>,
 }
 
 impl MaskWriter {
@@ -62,20 +44,10 @@ impl MaskWriter {
         raster: &RasterInfo,
         settings: &MaskSettings,
     ) -> Result<Self, RasterError> {
-        let path = path.as_ref().to_owned();
-        let failed = |found: String| RasterError::Write { path: path.clone(), found };
-        let [height, width] = raster.size;
-        let rows_per_strip = (STRIP_BYTES / width.max(1)).clamp(1, height.max(1));
-        let builder = builder(raster, settings, rows_per_strip).map_err(failed)?;
-        if path.is_dir() {
-            return Err(failed("there is a folder of that name".into()));
-        }
-        let temporary = temporary_beside(&path).map_err(|e| failed(e.to_string()))?;
-        let mut writer = TiffWriter::new(BufWriter::new(temporary), WriteOptions::default())
-            .map_err(|e| failed(e.to_string()))?;
-        let image = writer.add_image(builder).map_err(|e| failed(e.to_string()))?;
-        let strip = Vec::with_capacity(rows_per_strip * width);
-        Ok(Self { path, writer, image, size: [height, width], rows_per_strip, strip, strips: 0, rows: 0 })
+        let path = path.as_ref();
+        let cog = cog_settings(raster, settings).and_then(|cog| CogWriter::create(path, &cog, most_frequent));
+        let cog = cog.map_err(|found| failed(path, found))?;
+        Ok(Self { cog })
     }
 
     /// Adds rows below those written so far: whole rows, one byte a pixel.
@@ -83,92 +55,65 @@ impl MaskWriter {
     /// # Errors
     /// Not whole rows, more rows than the raster has, or the disk is full.
     pub fn write_rows(&mut self, rows: &[u8]) -> Result<(), RasterError> {
-        let [height, width] = self.size;
-        if !rows.len().is_multiple_of(width) || rows.len() / width > height - self.rows {
+        let ([height, width], before) = (self.cog.size(), self.cog.rows());
+        if !rows.len().is_multiple_of(width) || rows.len() / width > height - before {
             let found = format!(
-                "{} pixels given after row {}, expected whole rows of {width} up to row {height}",
+                "{} pixels given after row {before}, expected whole rows of {width} up to row {height}",
                 rows.len(),
-                self.rows
             );
-            return Err(self.failed(found));
+            return Err(failed(self.cog.path(), found));
         }
         for row in rows.chunks_exact(width) {
-            self.strip.extend_from_slice(row);
-            self.rows += 1;
-            if self.strip.len() == self.rows_per_strip * width || self.rows == height {
-                self.write_strip()?;
-            }
+            self.cog.write_row(row).map_err(|found| failed(self.cog.path(), found))?;
         }
         Ok(())
     }
 
-    /// Completes the file, makes sure that it is on the disk, and gives it its name.
+    /// Completes the file, makes sure that it is on the disk, and gives it its name. Returns its size in bytes.
     ///
     /// # Errors
     /// Rows are missing, or the disk is full; then nothing of that name appears or changes.
-    pub fn finish(self) -> Result<(), RasterError> {
-        let Self { path, writer, size, rows, .. } = self;
-        let failed = |found: String| RasterError::Write { path: path.clone(), found };
-        if rows != size[0] {
-            return Err(failed(format!("only {rows} of {} rows were given", size[0])));
-        }
-        let buffered = writer.finish().map_err(|e| failed(e.to_string()))?;
-        let temporary = buffered.into_inner().map_err(|e| failed(e.to_string()))?;
-        temporary.as_file().sync_all().map_err(|e| failed(e.to_string()))?;
-        temporary.persist(&path).map_err(|e| failed(e.error.to_string()))?;
-        // The new name itself reaches the disk with its folder; where folders cannot be synced, nothing is
-        // lost but that.
-        if let Ok(folder) = File::open(folder_of(&path)) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
+    pub fn finish(self) -> Result<u64, RasterError> {
+        let path = self.cog.path().to_owned();
+        self.cog.finish().map_err(|found| failed(&path, found))
     }
+}
 
-    fn write_strip(&mut self) -> Result<(), RasterError> {
-        let written = self.writer.write_block(&self.image, self.strips, &self.strip);
-        written.map_err(|e| self.failed(e.to_string()))?;
-        self.strip.clear();
-        self.strips += 1;
-        Ok(())
-    }
+pub(super) fn failed(path: &Path, found: String) -> RasterError {
+    RasterError::Write { path: PathBuf::from(path), found }
+}
 
-    fn failed(&self, found: String) -> RasterError {
-        RasterError::Write { path: self.path.clone(), found }
+/// The class that most of four pixels have; the first of equals.
+fn most_frequent([a, b, c, d]: [u8; 4]) -> u8 {
+    match () {
+        () if a == b || a == c || a == d => a,
+        () if b == c || b == d => b,
+        () if c == d => c,
+        () => a,
     }
 }
 
 /// The mask's tags.
-fn builder(
-    raster: &RasterInfo,
-    settings: &MaskSettings,
-    rows_per_strip: usize,
-) -> Result<ImageBuilder, String> {
-    let [height, width] = raster.size.map(u32::try_from);
-    let too_large = |_| format!("{:?} pixels are more than a TIFF can hold", raster.size);
-    let (height, width) = (height.map_err(too_large)?, width.map_err(too_large)?);
+fn cog_settings(raster: &RasterInfo, settings: &MaskSettings) -> Result<CogSettings, String> {
     if settings.labels.len() > 256 || settings.colours.len() > 256 {
         return Err("a mask of bytes has at most 256 classes".into());
     }
-    let mut builder = ImageBuilder::new(width, height)
-        .sample_type::<u8>()
-        .compression(Compression::Deflate)
-        .strips(rows_per_strip as u32);
-    for tag in raster.georeference.tags() {
-        builder = builder.tag(tag.clone());
-    }
-    if let Some(nodata) = settings.nodata {
-        builder = builder.tag(Tag::new(GDAL_NODATA, TagValue::Ascii(nodata.to_string())));
-    }
+    let mut tags = raster.georeference.tags().to_vec();
     if !settings.labels.is_empty() {
         let names = settings.labels.iter().enumerate();
-        let items: Vec<_> = names.map(|(class, label)| (format!("CLASS_{class}"), label.as_str())).collect();
-        builder = builder.tag(Tag::new(GDAL_METADATA, TagValue::Ascii(gdal_metadata::write(&items))));
+        let items: Vec<_> = names.map(|(class, label)| Item::new(&format!("CLASS_{class}"), label)).collect();
+        tags.push(Tag::new(GDAL_METADATA, TagValue::Ascii(gdal_metadata::write(&items))));
     }
-    if !settings.colours.is_empty() {
-        let colour_map = colour_map(&settings.colours)?;
-        builder = builder.photometric(PhotometricInterpretation::Palette).color_map(colour_map);
-    }
-    Ok(builder)
+    let nodata = settings.nodata.map(|value| Tag::new(GDAL_NODATA, TagValue::Ascii(value.to_string())));
+    let colours = (!settings.colours.is_empty()).then(|| colour_map(&settings.colours)).transpose()?;
+    Ok(CogSettings {
+        size: raster.size,
+        bands: 1,
+        predictor: Predictor::None,
+        tags,
+        tags_of_all: nodata.into_iter().collect(),
+        colour_map: colours,
+    })
 }
 
 /// TIFF's palette: 256 entries of 16 bits a channel; classes without a colour are black.
@@ -180,22 +125,22 @@ fn colour_map(colours: &[[u8; 3]]) -> Result<ColorMap, String> {
     ColorMap::new(channel(0), channel(1), channel(2))
 }
 
-/// A new file in the target's folder, so that renaming it cannot cross a disk, with the permissions that any
-/// new file gets.
-fn temporary_beside(path: &Path) -> std::io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".mask-").suffix(".partial");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder_of(path))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
+    #[test]
+    fn smaller_copies_show_what_most_pixels_are() {
+        for (pixels, expected) in [
+            ([1, 1, 1, 1], 1),
+            ([1, 2, 3, 4], 1),
+            ([1, 2, 2, 3], 2),
+            ([1, 2, 3, 2], 2),
+            ([1, 2, 3, 3], 3),
+            ([2, 1, 1, 2], 2),
+            ([1, 2, 2, 2], 2),
+        ] {
+            assert_eq!(most_frequent(pixels), expected, "{pixels:?}");
+        }
     }
 }

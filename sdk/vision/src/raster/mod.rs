@@ -5,13 +5,16 @@
 //! - [`MemoryRaster`]: the same of memory. [`RasterSource`]: any of them.
 //! - [`RasterInfo`]: its size, bands, nodata value and [`Georeference`].
 //! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects.
-//! - [`MaskWriter`]: a mask with the coordinates of the raster it was made from.
+//! - [`MaskWriter`], [`ProbabilityWriter`]: a mask, or the probabilities of its classes, with the coordinates of the
+//!   raster they were made from.
+//! - [`ScoresWriter`]: a table of what files were classified as.
 //!
 //! The format itself is the crates `tiff-reader` and `tiff-writer`: they hand out samples as they are stored
 //! (no colour conversion, every extra band, sparse blocks as zeros) and check sizes before they allocate.
 
 mod bands;
 mod blocks;
+mod cog;
 mod decode;
 mod error;
 mod file_name;
@@ -22,10 +25,13 @@ mod mask;
 mod memory;
 mod normalise;
 mod open;
+mod probabilities;
 mod read;
 mod resample;
+mod scores;
 mod source;
 mod stack;
+mod whole_file;
 
 pub use bands::{BandChoice, BandMatch};
 pub use error::RasterError;
@@ -35,7 +41,10 @@ pub use mask::{MaskSettings, MaskWriter};
 pub use memory::{MemoryRaster, Strides};
 pub use normalise::{RasterNormalise, nodata_mask};
 pub use open::open_raster;
+pub use probabilities::{ProbabilityKind, ProbabilityWriter};
 pub use read::Raster;
 pub use resample::Resample;
+pub use scores::ScoresWriter;
 pub use source::RasterSource;
 pub use stack::RasterStack;
+pub(crate) use whole_file::WholeFile;
