@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use farsight::Pipeline;
+use farsight::{Pipeline, Scene};
 use farsight_engine::Session;
 use farsight_spec::Input;
-use farsight_vision::{Frame, Raster, picture};
+use farsight_vision::{Frame, open_raster, picture};
 
 use crate::CompileError;
 use crate::npy::{self, NpyTensor};
@@ -49,14 +49,14 @@ pub(crate) fn feed(
             visit(pipeline.session())
         }
         Input::Raster(_) => {
-            let mut raster = Raster::open(file).map_err(|error| named(error.to_string()))?;
+            let mut raster = open_raster(file).map_err(|error| named(error.to_string()))?;
             let mut failed = None;
             let mut keep = |session: &Session| {
                 failed = failed.take().or(visit(session).err());
                 Ok(())
             };
             pipeline
-                .visit_windows(&mut raster, WINDOWS, &mut keep)
+                .visit_windows(raster.as_mut(), &Scene::default(), WINDOWS, &mut keep)
                 .map_err(|error| named(error.to_string()))?;
             failed.map_or(Ok(()), Err)
         }

@@ -70,7 +70,9 @@ fn values(
 ) -> Result<Vec<f32>, CompileError> {
     match &spec.input {
         Input::Frame(frame) => frame_values(frame, length, seed),
-        Input::Raster(raster) => raster_values(raster, length, seed),
+        Input::Raster(raster) if is_pixels(raster, length) => raster_values(raster, length, seed),
+        // Years and places: any number does, as long as it is the same each time.
+        Input::Raster(_) => Ok(tensor_values(element, length, seed)),
         Input::Tensors => Ok(tensor_values(element, length, seed)),
     }
 }
@@ -86,9 +88,13 @@ fn frame_values(frame: &FrameInput, length: usize, seed: u64) -> Result<Vec<f32>
     Ok(tensor)
 }
 
+fn is_pixels(raster: &RasterInput, length: usize) -> bool {
+    raster.shape().is_some_and(|shape| shape.iter().product::<usize>() == length)
+}
+
 fn raster_values(raster: &RasterInput, length: usize, seed: u64) -> Result<Vec<f32>, CompileError> {
     let [height, width] = raster.tiling.window.unwrap_or([1, 1]);
-    let bands = raster.bands.len();
+    let (each, bands) = (raster.bands.len(), raster.bands.len() * raster.frames);
     // Up to 0.6 of full reflectance where values are divided by 10000; else the divisor's range.
     let most = (raster.normalise.divide * 0.6).abs().max(1.0) as usize;
     let interleaved = blocks(height, width, bands, seed, most);
@@ -96,7 +102,8 @@ fn raster_values(raster: &RasterInput, length: usize, seed: u64) -> Result<Vec<f
     for (index, value) in interleaved.into_iter().enumerate() {
         planes[(index % bands) * height * width + index / bands] = value as f32;
     }
-    RasterNormalise::new(&raster.normalise, bands).map_err(farsight::Error::from)?.run(&mut planes);
+    let normalise = RasterNormalise::new(&raster.normalise, each).map_err(farsight::Error::from)?;
+    planes.chunks_exact_mut(each * height * width).for_each(|date| normalise.run(date));
     Ok(planes)
 }
 

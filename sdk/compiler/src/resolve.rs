@@ -48,9 +48,12 @@ pub(crate) fn resolve_input(
             Ok(vec![(tensor.name.clone(), shape.to_vec())])
         }
         Input::Raster(raster) => {
-            let tensor = only_input(inputs, "a raster")?;
+            let coordinates = coordinate_shapes(raster, inputs)?;
+            let is_other = |input: &&TensorInfo| coordinates.iter().all(|(name, _)| *name != input.name);
+            let others: Vec<TensorInfo> = inputs.iter().filter(is_other).cloned().collect();
+            let tensor = only_input(&others, "a raster")?;
             let shape = resolve_raster(raster, tensor)?;
-            Ok(vec![(tensor.name.clone(), shape.to_vec())])
+            Ok([vec![(tensor.name.clone(), shape)], coordinates].concat())
         }
         Input::Tensors => Ok(Vec::new()),
     }
@@ -180,27 +183,87 @@ fn decide_side(
     }
 }
 
-fn resolve_raster(raster: &mut RasterInput, tensor: &TensorInfo) -> Result<[usize; 4], CompileError> {
+/// The inputs that take when and where a scene was taken, with their shapes.
+fn coordinate_shapes(
+    raster: &RasterInput,
+    inputs: &[TensorInfo],
+) -> Result<Vec<(String, Vec<usize>)>, CompileError> {
+    let Some(names) = &raster.coordinates else { return Ok(Vec::new()) };
+    let dates = names.dates.iter().map(|name| (name.clone(), vec![1, raster.frames, 2]));
+    let location = names.location.iter().map(|name| (name.clone(), vec![1, 2]));
+    let shapes: Vec<_> = dates.chain(location).collect();
+    for (name, shape) in &shapes {
+        let found = inputs.iter().find(|input| input.name == *name);
+        let fits = |input: &TensorInfo| {
+            input.element == ElementType::F32
+                && input.shape.len() == shape.len()
+                && input.shape.iter().zip(shape).all(|(axis, length)| axis.is_none_or(|axis| axis == *length))
+        };
+        if !found.is_some_and(fits) {
+            let found = found.map_or("has no such input".to_owned(), |input| {
+                format!("has it as {:?} {}", input.element, input.shape_text())
+            });
+            return Err(CompileError::Unresolved(format!(
+                "the spec's input.coordinates names `{name}`, float32 {shape:?}; the model {found}"
+            )));
+        }
+    }
+    Ok(shapes)
+}
+
+fn resolve_raster(raster: &mut RasterInput, tensor: &TensorInfo) -> Result<Vec<usize>, CompileError> {
     if tensor.element != ElementType::F32 {
         return Err(CompileError::Unresolved(format!(
             "the input `{}` is {:?}; a raster fills float32 (a Cast at the model's input does it)",
             tensor.name, tensor.element
         )));
     }
-    let axes = four_axes(tensor)?;
-    let bands = raster.bands.len();
-    if axes[1].is_some_and(|length| length != bands) {
+    let has_frames = tensor.shape.len() == 5;
+    let axes = raster_axes(tensor)?;
+    let (bands, frames) = (raster.bands.len(), raster.frames);
+    let mut expected = vec![bands];
+    if has_frames {
+        expected.push(frames);
+    } else if frames > 1 {
         return Err(CompileError::Unresolved(format!(
-            "the spec names {bands} bands, the input `{}` has shape {}; expected [1, {bands}, H, W]",
+            "the spec has {frames} frames, the input `{}` has shape {}; expected [1, {bands}, {frames}, H, W]",
             tensor.name,
             tensor.shape_text()
         )));
     }
+    let fits = axes[1..].iter().zip(&expected).all(|(axis, length)| axis.is_none_or(|axis| axis == *length));
+    if !fits {
+        let expected: Vec<String> = expected.iter().map(usize::to_string).collect();
+        return Err(CompileError::Unresolved(format!(
+            "the spec names {bands} bands and {frames} frame(s), the input `{}` has shape {}; expected [1, {}, H, W]",
+            tensor.name,
+            tensor.shape_text(),
+            expected.join(", ")
+        )));
+    }
     let window = raster.tiling.window;
-    let height = decide_side("height", axes[2], window.map(|s| s[0]), window.map(|s| s[0]), tensor)?;
-    let width = decide_side("width", axes[3], window.map(|s| s[1]), window.map(|s| s[1]), tensor)?;
+    let [h, w] = [axes[axes.len() - 2], axes[axes.len() - 1]];
+    let height = decide_side("height", h, window.map(|s| s[0]), window.map(|s| s[0]), tensor)?;
+    let width = decide_side("width", w, window.map(|s| s[1]), window.map(|s| s[1]), tensor)?;
     raster.tiling.window = Some([height, width]);
-    Ok([1, bands, height, width])
+    raster.frame_axis = Some(has_frames);
+    Ok([vec![1], expected, vec![height, width]].concat())
+}
+
+/// Four or five axes, of which the first is a batch of one or open.
+fn raster_axes(tensor: &TensorInfo) -> Result<&[Option<usize>], CompileError> {
+    match (tensor.shape.len(), tensor.shape.first()) {
+        (4 | 5, Some(None | Some(1))) => Ok(&tensor.shape),
+        (4 | 5, Some(Some(batch))) => Err(CompileError::Unresolved(format!(
+            "the input `{}` takes batches of {batch}; export the model with batch 1 or a dynamic batch",
+            tensor.name
+        ))),
+        _ => Err(CompileError::Unresolved(format!(
+            "the input `{}` has shape {}; a raster fills [1, bands, H, W] or [1, bands, frames, H, W]. Use --spec tensors",
+            tensor.name,
+            tensor.shape_text()
+        ))),
+    }
 }
 
 /// Fills in the output once the input is fixed: the tensor, its layout, the labels; applies the variant that

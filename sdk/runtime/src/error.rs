@@ -32,6 +32,9 @@ pub enum Error {
     #[cfg(feature = "rasters")]
     #[error(transparent)]
     Tiles(#[from] farsight_vision::TileError),
+    /// What the model wants to know of a raster is missing.
+    #[error("{0}")]
+    Scene(String),
     /// The spec and the model do not fit together.
     #[error("the model and its spec do not fit: {0}")]
     Contract(String),
@@ -67,6 +70,7 @@ impl Error {
             #[cfg(feature = "rasters")]
             Self::Tiles(_) => "tiles",
             Self::Contract(_) => "contract",
+            Self::Scene(_) => "scene",
             Self::WrongInput { .. } => "wrong-input",
             Self::WrongTask { .. } => "wrong-task",
         }

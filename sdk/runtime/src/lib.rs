@@ -46,7 +46,7 @@ pub use options::Options;
 pub use pipeline::{Answer, Pipeline};
 pub use pool::Pool;
 #[cfg(feature = "rasters")]
-pub use raster::{MASK_NODATA, RasterAnswer, RasterProgress, RasterRow};
+pub use raster::{MASK_NODATA, RasterAnswer, RasterProgress, RasterRow, Scene};
 pub use times::Times;
 
 pub use farsight_bundle::{Bundle, BundleError, Open, Outline};

@@ -8,7 +8,7 @@ use farsight_engine::{Canceller, Library, Model, Session, Settings};
 use farsight_spec::{ElementType, ModelSpec, Target, Task};
 use farsight_vision::{ClassScore, Detection, Frame, Geometry};
 
-use crate::stage::{Decoder, FrameStage, Stage, input_shape};
+use crate::stage::{Decoder, FrameStage, Stage, input_shapes};
 use crate::times::Laps;
 use crate::{Error, Mask, Options, Times};
 
@@ -198,12 +198,17 @@ impl AsRef<[u8]> for ModelOf {
     }
 }
 
-/// A source model may leave axes open (its batch, say). Its input gets the shape that the spec names, and one
+/// A source model may leave axes open (its batch, say). Its inputs get the shapes that the spec names, and one
 /// run on zeros tells the shapes of its outputs.
 fn settle_open_shapes(session: &mut Session, spec: &ModelSpec) -> Result<(), Error> {
-    let is_open = session.inputs().first().is_some_and(|input| input.shape.contains(&None));
-    if let (true, Some(shape)) = (is_open, input_shape(spec)) {
-        session.set_input_shape(0, &shape)?;
+    let mut is_open = false;
+    for (index, shape) in input_shapes(spec, session)? {
+        if session.inputs().get(index).is_some_and(|input| input.shape.contains(&None)) {
+            session.set_input_shape(index, &shape)?;
+            is_open = true;
+        }
+    }
+    if is_open {
         session.run()?;
     }
     Ok(())

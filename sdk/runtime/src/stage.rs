@@ -58,7 +58,7 @@ impl FrameStage {
         session: &Session,
         options: &Options,
     ) -> Result<Self, Error> {
-        check_input(session, spec, "a frame")?;
+        check_only_input(session, input)?;
         let preprocess = FramePreprocess::new(input)?;
         let output = output_index(spec, session.outputs())?;
         let decoder = decoder(&spec.output, input, session, output, options)?;
@@ -66,40 +66,51 @@ impl FrameStage {
     }
 }
 
-/// The shape that a resolved spec gives the model's one input; `None` for raw tensors.
-pub(crate) fn input_shape(spec: &ModelSpec) -> Option<[usize; 4]> {
+/// The shapes that a resolved spec gives the model's inputs, by their places; none for raw tensors.
+pub(crate) fn input_shapes(spec: &ModelSpec, session: &Session) -> Result<Vec<(usize, Vec<usize>)>, Error> {
     match &spec.input {
-        Input::Frame(input) => {
-            let channels = input.channels.count();
-            let [height, width] = input.size?;
-            Some(match input.layout? {
-                Layout::Nchw => [1, channels, height, width],
-                Layout::Nhwc => [1, height, width, channels],
-            })
+        Input::Frame(input) => Ok(frame_shape(input).map(|shape| (0, shape.to_vec())).into_iter().collect()),
+        #[cfg(feature = "rasters")]
+        Input::Raster(input) => crate::raster::input_shapes(input, session.inputs()),
+        #[cfg(not(feature = "rasters"))]
+        Input::Raster(_) => {
+            let _ = session;
+            Ok(Vec::new())
         }
-        Input::Raster(input) => {
-            let [height, width] = input.tiling.window?;
-            Some([1, input.bands.len(), height, width])
-        }
-        Input::Tensors => None,
+        Input::Tensors => Ok(Vec::new()),
     }
 }
 
+fn frame_shape(input: &FrameInput) -> Option<[usize; 4]> {
+    let channels = input.channels.count();
+    let [height, width] = input.size?;
+    Some(match input.layout? {
+        Layout::Nchw => [1, channels, height, width],
+        Layout::Nhwc => [1, height, width, channels],
+    })
+}
+
 /// The model must have one input, of the shape that the spec gives.
-pub(crate) fn check_input(session: &Session, spec: &ModelSpec, what: &str) -> Result<(), Error> {
-    let [tensor] = session.inputs() else {
+fn check_only_input(session: &Session, input: &FrameInput) -> Result<(), Error> {
+    if session.inputs().len() != 1 {
         return Err(Error::Contract(format!(
-            "the model has {} inputs, {what} fills exactly one",
+            "the model has {} inputs, a frame fills exactly one",
             session.inputs().len()
         )));
-    };
-    let expected = input_shape(spec)
+    }
+    let expected = frame_shape(input)
         .ok_or_else(|| Error::Contract("the spec is not resolved: the input's size is missing".to_owned()))?;
-    let found = session.input_shape(0)?;
-    if found != Some(expected.as_slice()) {
+    check_shape(session, 0, &expected)
+}
+
+/// An input must have the shape that the spec gives.
+pub(crate) fn check_shape(session: &Session, index: usize, expected: &[usize]) -> Result<(), Error> {
+    if session.input_shape(index)? != Some(expected) {
+        let tensor = &session.inputs()[index];
         return Err(Error::Contract(format!(
-            "the input `{}` has shape {:?}, the spec says {expected:?}",
-            tensor.name, tensor.shape
+            "the input `{}` has shape {}, the spec says {expected:?}",
+            tensor.name,
+            tensor.shape_text()
         )));
     }
     Ok(())

@@ -10,9 +10,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::{SpecError, nearest};
 use crate::{
-    Band, Build, ClassesOutput, DetectOutput, Extent, FrameInput, MaskOutput, Memory, ModelSpec, Normalise,
-    OrtBuild, OrtFile, PrecisionRules, Provider, RasterInput, Recipe, SessionRules, Source, Target, Tiling,
-    Variant, When,
+    Band, Build, ClassesOutput, Coordinates, DetectOutput, Extent, FrameInput, MaskOutput, Memory, ModelSpec,
+    Normalise, OrtBuild, OrtFile, PrecisionRules, Provider, RasterInput, Recipe, SessionRules, Source,
+    Target, Tiling, Variant, When,
 };
 
 /// A format that people write.
@@ -41,7 +41,9 @@ impl Format for ModelSpec {
         let raster = Shape::of::<RasterInput>()
             .table("bands", Shape::of::<Band>())
             .table("normalise", normalise())
-            .table("tiling", Shape::of::<Tiling>());
+            .table("fill", Shape::new(&["raw", "tensor"]))
+            .table("tiling", Shape::of::<Tiling>())
+            .table("coordinates", Shape::of::<Coordinates>());
         let outputs = vec![
             ("yolo", Shape::of::<DetectOutput>()),
             ("yolox", Shape::of::<DetectOutput>()),

@@ -13,6 +13,7 @@ mod metadata;
 mod model;
 mod parse;
 mod python;
+mod raster;
 mod recipe;
 mod target;
 mod tensor;
@@ -23,9 +24,10 @@ pub use error::SpecError;
 pub use metadata::{Metadata, MetadataError};
 
 pub use model::{
-    Activation, Align, Band, Channels, ClassesOutput, DetectOutput, Filter, FrameInput, Input, Layout,
-    MaskOutput, ModelSpec, Normalise, Output, RasterInput, Resize, Source, Task, Variant, When, YoloLayout,
+    Activation, Align, Channels, ClassesOutput, DetectOutput, Filter, FrameInput, Input, Layout, MaskOutput,
+    ModelSpec, Normalise, Output, Resize, Source, Task, Variant, When, YoloLayout,
 };
+pub use raster::{Band, Coordinates, Fill, FrameOrder, NodataRule, RasterInput, Units};
 pub use recipe::{Precision, Ranges, Recipe};
 pub use target::{
     ActivationType, Build, Extent, KNOWN_PROVIDERS, Memory, Optimization, OrtBuild, OrtFile, PrecisionRules,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Recipe, Tiling};
+use crate::{RasterInput, Recipe};
 
 /// A model's contract, read from `models/NAME.toml`.
 ///
@@ -209,31 +209,6 @@ impl Default for Normalise {
     }
 }
 
-/// How a raster becomes input tensors, window by window.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RasterInput {
-    /// The bands in the model's order.
-    pub bands: Vec<Band>,
-    /// Values that mean "no data here", if the raster's own tag says nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nodata: Option<f64>,
-    /// What happens to a raw value (DN).
-    #[serde(default)]
-    pub normalise: Normalise,
-    /// How windows are laid and joined.
-    pub tiling: Tiling,
-}
-
-/// A spectral band.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Band {
-    /// The model's own name for it.
-    pub name: String,
-    /// Other names it goes by in files (`B02`, `B2`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<String>,
-}
-
 /// How the raw answer is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "decoder", rename_all = "kebab-case")]
@@ -306,6 +281,9 @@ pub struct ClassesOutput {
     /// Outputs before the first real class: 1 where class 0 is "background" (TensorFlow's 1001).
     #[serde(default)]
     pub label_offset: usize,
+    /// Only classes with a score greater than this are reported, where several may hold at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f32>,
 }
 
 /// A mask: labels, and what turns raw values into probabilities.

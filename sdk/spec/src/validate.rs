@@ -4,8 +4,7 @@ use crate::catalogue::read;
 use crate::error::SpecError;
 use crate::parse::parse;
 use crate::{
-    ClassesOutput, DetectOutput, FrameInput, Input, ModelSpec, Normalise, Output, RasterInput, Recipe,
-    Resize, Task,
+    ClassesOutput, DetectOutput, FrameInput, Input, ModelSpec, Normalise, Output, Recipe, Resize, Task,
 };
 
 /// A key and what is wrong with its value.
@@ -46,7 +45,7 @@ impl ModelSpec {
         check_task(self)?;
         match &self.input {
             Input::Frame(input) => check_frame(input)?,
-            Input::Raster(input) => check_raster(input)?,
+            Input::Raster(input) => input.check()?,
             Input::Tensors => {}
         }
         match &self.output {
@@ -91,11 +90,13 @@ fn check_task(spec: &ModelSpec) -> Check {
         return problem("task", format!("is {:?}, but the decoder gives {expected:?}", spec.task));
     }
     match (&spec.input, &spec.output) {
-        (Input::Tensors, Output::Tensors) | (Input::Frame(_), _) | (Input::Raster(_), Output::Mask(_)) => {
-            Ok(())
-        }
+        (Input::Tensors, Output::Tensors)
+        | (Input::Frame(_), _)
+        | (Input::Raster(_), Output::Mask(_) | Output::Classes(_)) => Ok(()),
         (Input::Tensors, _) => problem("input.kind", "is tensors; only the decoder `tensors` goes with it"),
-        (Input::Raster(_), _) => problem("input.kind", "is raster; only the decoder `mask` goes with it"),
+        (Input::Raster(_), _) => {
+            problem("input.kind", "is raster; only the decoders `mask` and `classes` go with it")
+        }
     }
 }
 
@@ -125,22 +126,6 @@ fn check_frame(input: &FrameInput) -> Check {
     }
 }
 
-fn check_raster(input: &RasterInput) -> Check {
-    if input.bands.is_empty() {
-        return problem("input.bands", "is empty; name the bands in the model's order");
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    for band in &input.bands {
-        for name in std::iter::once(&band.name).chain(&band.aliases) {
-            if name.is_empty() || !seen.insert(name.to_lowercase()) {
-                return problem("input.bands", format!("names {name:?} twice, or not at all"));
-            }
-        }
-    }
-    check_normalise(&input.normalise, input.bands.len())?;
-    input.tiling.check()
-}
-
 pub(crate) fn check_size(key: &str, size: Option<[usize; 2]>) -> Check {
     match size {
         Some([h, w]) if !(1..=16384).contains(&h) || !(1..=16384).contains(&w) => {
@@ -150,7 +135,7 @@ pub(crate) fn check_size(key: &str, size: Option<[usize; 2]>) -> Check {
     }
 }
 
-fn check_normalise(normalise: &Normalise, channels: usize) -> Check {
+pub(crate) fn check_normalise(normalise: &Normalise, channels: usize) -> Check {
     if !normalise.divide.is_finite() || normalise.divide == 0.0 {
         return problem(
             "input.normalise.divide",
@@ -179,6 +164,9 @@ fn check_detect(output: &DetectOutput) -> Check {
 }
 
 fn check_classes(output: &ClassesOutput) -> Check {
+    if let Some(threshold) = output.threshold {
+        check_share("output.threshold", threshold.into())?;
+    }
     check_count("output.top", output.top, 100_000)
 }
 

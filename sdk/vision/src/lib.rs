@@ -36,8 +36,8 @@ pub use preprocess::{FramePreprocess, PreprocessError};
 #[cfg(feature = "rasters")]
 pub use raster::{
     BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, ProbabilityKind,
-    ProbabilityWriter, Raster, RasterError, RasterInfo, RasterNormalise, RasterSource, RasterStack, Resample,
-    ScoresWriter, Strides, nodata_mask, open_raster,
+    ProbabilityWriter, Raster, RasterError, RasterInfo, RasterNormalise, RasterSeries, RasterSource,
+    RasterStack, Resample, ScoresWriter, Strides, nodata_mask, open_raster,
 };
 pub use tiles::{
     Axis, Blender, FinishedRow, Padding, TileError, TilePlan, Window, activate_planes, argmax_row,

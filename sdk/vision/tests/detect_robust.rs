@@ -123,6 +123,7 @@ fn classes_and_masks_allocate_nothing_after_the_first_picture() {
         top: 5,
         activation: Activation::Softmax,
         label_offset: 1,
+        threshold: None,
     };
     let mut classes = ClassesDecoder::new(&output, 1001).unwrap();
     let output = MaskOutput { layout: None, tensor: None, labels: Vec::new(), activation: Activation::None };

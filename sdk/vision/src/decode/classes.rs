@@ -22,6 +22,7 @@ pub struct ClassesDecoder {
     activation: Activation,
     offset: usize,
     top: usize,
+    threshold: f32,
     scores: Vec<f32>,
     order: Vec<u32>,
 }
@@ -45,6 +46,7 @@ impl ClassesDecoder {
             activation: output.activation,
             offset: output.label_offset,
             top: output.top.min(classes),
+            threshold: output.threshold.unwrap_or(f32::NEG_INFINITY),
             scores: Vec::with_capacity(len),
             order: (0..count).collect(),
         })
@@ -73,7 +75,9 @@ impl ClassesDecoder {
         best.sort_unstable_by(best_first);
         out.clear();
         out.extend(
-            best.iter().map(|&class| ClassScore { class: class as usize, score: scores[class as usize] }),
+            best.iter()
+                .map(|&class| ClassScore { class: class as usize, score: scores[class as usize] })
+                .filter(|found| self.threshold == f32::NEG_INFINITY || found.score > self.threshold),
         );
         Ok(())
     }
@@ -112,7 +116,14 @@ mod tests {
     type Row<'a> = (&'a str, &'a [f32], Activation, usize, usize, &'a [(usize, f32)]);
 
     fn decode(tensor: &[f32], activation: Activation, top: usize, label_offset: usize) -> Vec<(usize, f32)> {
-        let output = ClassesOutput { tensor: None, labels: Vec::new(), top, activation, label_offset };
+        let output = ClassesOutput {
+            tensor: None,
+            labels: Vec::new(),
+            top,
+            activation,
+            label_offset,
+            threshold: None,
+        };
         let mut out = Vec::new();
         ClassesDecoder::new(&output, tensor.len()).unwrap().decode(tensor, &mut out).unwrap();
         out.iter().map(|best| (best.class, best.score)).collect()
@@ -158,8 +169,14 @@ mod tests {
     fn refused() {
         let labels = |n| vec![String::new(); n];
         let new = |labels, label_offset, len| {
-            let output =
-                ClassesOutput { tensor: None, labels, top: 5, activation: Activation::None, label_offset };
+            let output = ClassesOutput {
+                tensor: None,
+                labels,
+                top: 5,
+                activation: Activation::None,
+                label_offset,
+                threshold: None,
+            };
             ClassesDecoder::new(&output, len).map(|_| ())
         };
         assert_eq!(new(labels(1000), 1, 1001), Ok(()));
@@ -171,8 +188,25 @@ mod tests {
             top: 5,
             activation: Activation::None,
             label_offset: 0,
+            threshold: Some(0.5),
         };
         let error = ClassesDecoder::new(&output, 3).unwrap().decode(&[0.0], &mut Vec::new());
         assert_eq!(error, Err(DecodeError::Length { found: 1, expected: 3 }));
+    }
+
+    #[test]
+    fn several_classes_hold_above_the_threshold() {
+        let output = ClassesOutput {
+            tensor: None,
+            labels: vec![],
+            top: 5,
+            activation: Activation::Sigmoid,
+            label_offset: 0,
+            threshold: Some(0.5),
+        };
+        let mut out = Vec::new();
+        ClassesDecoder::new(&output, 4).unwrap().decode(&[2.0, 0.0, -1.0, 3.0], &mut out).unwrap();
+        // A logit of 0 is a score of exactly the threshold, which is not above it.
+        assert_eq!(out.iter().map(|best| best.class).collect::<Vec<_>>(), [3, 0]);
     }
 }

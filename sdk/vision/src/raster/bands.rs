@@ -4,7 +4,7 @@ use std::path::Path;
 
 use farsight_spec::Band;
 
-use super::{BandInfo, RasterError};
+use super::{BandInfo, RasterError, RasterInfo};
 
 /// The bands of a file that a model takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,39 @@ pub enum BandMatch {
     /// The file names no bands and has as many as the model takes: taken in the file's order. Worth telling
     /// the user, because a wrong order gives a wrong answer without any error.
     InOrder,
+}
+
+/// Finds the wanted bands in each of `frames` dates, which follow each other in the raster.
+pub(crate) fn of_frames(
+    path: &Path,
+    bands: &[BandInfo],
+    wanted: &[Band],
+    frames: usize,
+) -> Result<BandChoice, RasterError> {
+    if frames == 1 {
+        return by_name(path, bands, wanted);
+    }
+    if frames == 0 || !bands.len().is_multiple_of(frames) || bands.len() < frames * wanted.len() {
+        let found = format!(
+            "the model wants {frames} dates of {}, one file a date or one file with all of them",
+            count(wanted.len())
+        );
+        return Err(error(path, bands, found));
+    }
+    let each = bands.len() / frames;
+    let mut chosen = BandChoice { bands: Vec::new(), matched: BandMatch::InOrder };
+    for (date, own) in bands.chunks_exact(each).enumerate() {
+        let choice = by_name(path, own, wanted)?;
+        chosen.bands.extend(choice.bands.iter().map(|band| date * each + band));
+        chosen.matched = choice.matched;
+    }
+    Ok(chosen)
+}
+
+/// A raster of so many files is not of so many dates.
+pub(crate) fn wrong_frames(info: &RasterInfo, wanted: usize, frames: usize) -> RasterError {
+    let found = format!("the model wants {frames} date(s) of {}; give one raster a date", count(wanted));
+    error(Path::new("these rasters"), &info.bands, found)
 }
 
 /// Finds the wanted bands by name or alias, whatever their case.

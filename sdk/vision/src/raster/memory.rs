@@ -100,8 +100,8 @@ impl RasterSource for MemoryRaster<'_> {
         &self.info
     }
 
-    fn choose_bands(&self, wanted: &[Band]) -> Result<BandChoice, RasterError> {
-        bands::by_name(Path::new(PLACE), &self.info.bands, wanted)
+    fn choose_bands(&self, wanted: &[Band], frames: usize) -> Result<BandChoice, RasterError> {
+        bands::of_frames(Path::new(PLACE), &self.info.bands, wanted, frames)
     }
 
     fn expect_windows(&mut self, _: usize, _: usize) {}

@@ -2,6 +2,7 @@
 //!
 //! - [`Raster`]: a file opened for reading in windows, band first, as f32.
 //! - [`RasterStack`]: several files of one scene as one raster; [`open_raster`]: a file or a folder of them.
+//! - [`RasterSeries`]: several dates of one scene.
 //! - [`MemoryRaster`]: the same of memory. [`RasterSource`]: any of them.
 //! - [`RasterInfo`]: its size, bands, nodata value and [`Georeference`].
 //! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects.
@@ -29,6 +30,7 @@ mod probabilities;
 mod read;
 mod resample;
 mod scores;
+mod series;
 mod source;
 mod stack;
 mod whole_file;
@@ -45,6 +47,7 @@ pub use probabilities::{ProbabilityKind, ProbabilityWriter};
 pub use read::Raster;
 pub use resample::Resample;
 pub use scores::ScoresWriter;
+pub use series::RasterSeries;
 pub use source::RasterSource;
 pub use stack::RasterStack;
 pub(crate) use whole_file::WholeFile;

@@ -1,6 +1,6 @@
 //! From raw values (DN) to what a model expects, and which pixels hold no data.
 
-use farsight_spec::Normalise;
+use farsight_spec::{NodataRule, Normalise};
 
 use super::RasterError;
 
@@ -66,21 +66,23 @@ impl RasterNormalise {
     }
 }
 
-/// Marks the pixels of a raw `[bands, height, width]` buffer where every band holds `nodata`, which may be NaN;
-/// `mask` has one value a pixel, and is all false where it does not fit the buffer.
+/// Marks the pixels of a raw `[bands, height, width]` buffer that hold no data: `nodata`, which may be NaN, in every
+/// band or in one, as `rule` says. `mask` has one value a pixel, and is all false where it does not fit the buffer.
 ///
-/// The rule of ukis-csmask 1.0.0 `mask.py` (`np.all(img == nodata, axis=2)`), except that there a NaN equals
-/// nothing. To be called before the values are normalised.
-pub fn nodata_mask(values: &[f32], nodata: f64, mask: &mut [bool]) {
+/// Every band: ukis-csmask 1.0.0 `mask.py` (`np.all(img == nodata, axis=2)`), except that there a NaN equals nothing.
+/// One band: hls-foundation-os `model_inference.py`. To be called before the values are normalised.
+pub fn nodata_mask(values: &[f32], nodata: f64, rule: NodataRule, mask: &mut [bool]) {
     let fits = !mask.is_empty() && !values.is_empty() && values.len().is_multiple_of(mask.len());
-    mask.fill(fits);
+    let all = rule == NodataRule::AllBands;
+    mask.fill(fits && all);
     if !fits {
         return;
     }
     let nodata = nodata as f32;
     for band in values.chunks_exact(mask.len()) {
         for (mask, value) in mask.iter_mut().zip(band) {
-            *mask &= *value == nodata || (value.is_nan() && nodata.is_nan());
+            let is_nodata = *value == nodata || (value.is_nan() && nodata.is_nan());
+            *mask = if all { *mask & is_nodata } else { *mask | is_nodata };
         }
     }
 }
@@ -134,11 +136,18 @@ mod tests {
         ];
         for (nodata, values, expected) in rows {
             let mut mask = vec![true; 3];
-            nodata_mask(values, *nodata, &mut mask);
+            nodata_mask(values, *nodata, NodataRule::AllBands, &mut mask);
             assert_eq!(&mask, expected, "{nodata}");
         }
+        for (values, expected) in
+            [([0.0, 1.0, 0.0, 2.0], [true, false]), ([1.0, 1.0, 1.0, 0.0], [false, true])]
+        {
+            let mut mask = [false; 2];
+            nodata_mask(&values, 0.0, NodataRule::AnyBand, &mut mask);
+            assert_eq!(mask, expected);
+        }
         let mut mask = [true; 4];
-        nodata_mask(&[0.0; 6], 0.0, &mut mask);
+        nodata_mask(&[0.0; 6], 0.0, NodataRule::AllBands, &mut mask);
         assert_eq!(mask, [false; 4]);
     }
 }

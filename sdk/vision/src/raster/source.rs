@@ -2,19 +2,21 @@
 
 use farsight_spec::Band;
 
-use super::{BandChoice, Raster, RasterError, RasterInfo};
+use super::{BandChoice, Raster, RasterError, RasterInfo, bands};
 use crate::Window;
 
 /// Where a raster's windows come from: a file ([`Raster`]), or memory ([`MemoryRaster`](crate::MemoryRaster)).
-pub trait RasterSource {
+pub trait RasterSource: Send {
     /// What is known about it.
     fn info(&self) -> &RasterInfo;
 
-    /// The bands that a model wants, as [`Raster::choose_bands`] finds them.
+    /// The bands that a model wants of each of `frames` dates, the first date's first; found as
+    /// [`Raster::choose_bands`] finds them. A raster that holds several dates has all bands of the first, then of the
+    /// second, ….
     ///
     /// # Errors
-    /// A band is missing or its name is there twice.
-    fn choose_bands(&self, wanted: &[Band]) -> Result<BandChoice, RasterError>;
+    /// A band is missing or its name is there twice; the raster's bands are not those of so many dates.
+    fn choose_bands(&self, wanted: &[Band], frames: usize) -> Result<BandChoice, RasterError>;
 
     /// Says that windows of this height will be read, of so many bands, in row-major order.
     fn expect_windows(&mut self, height: usize, bands: usize);
@@ -37,8 +39,8 @@ impl RasterSource for Raster {
         Self::info(self)
     }
 
-    fn choose_bands(&self, wanted: &[Band]) -> Result<BandChoice, RasterError> {
-        Self::choose_bands(self, wanted)
+    fn choose_bands(&self, wanted: &[Band], frames: usize) -> Result<BandChoice, RasterError> {
+        bands::of_frames(self.path(), &Self::info(self).bands, wanted, frames)
     }
 
     fn expect_windows(&mut self, height: usize, bands: usize) {

@@ -172,7 +172,10 @@ impl RasterSource for RasterStack {
     }
 
     /// By the names in [`RasterInfo::bands`]; where those do not do, by the names of the files.
-    fn choose_bands(&self, wanted: &[Band]) -> Result<BandChoice, RasterError> {
+    fn choose_bands(&self, wanted: &[Band], frames: usize) -> Result<BandChoice, RasterError> {
+        if frames != 1 {
+            return Err(bands::wrong_frames(&self.info, wanted.len(), frames));
+        }
         let by = |bands: &[BandInfo]| {
             self.check_once(bands, wanted)?;
             bands::by_name(&self.folder, bands, wanted)

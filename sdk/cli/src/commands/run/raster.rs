@@ -171,9 +171,10 @@ pub(super) fn run(
             farsight::Error::Contract(message)
         })
     };
-    let answer = pipeline.run_raster_rows(&mut raster, &mut sink, &mut |progress| {
-        bar.show(Progress { step: "running windows", done: progress.done, total: progress.total });
-    });
+    let answer =
+        pipeline.run_raster_rows(&mut raster, &farsight::Scene::default(), &mut sink, &mut |progress| {
+            bar.show(Progress { step: "running windows", done: progress.done, total: progress.total });
+        });
     bar.finish();
     if let Some(failure) = failure {
         return Err(failure);

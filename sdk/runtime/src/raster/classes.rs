@@ -1,0 +1,60 @@
+//! Windows in, classes of each out.
+
+use farsight_vision::{ClassScore, RasterSource, Window};
+
+use super::mask::no_rasters;
+use super::stage::Decoder;
+use super::{RasterAnswer, RasterProgress, Scene};
+use crate::pipeline::floats;
+use crate::stage::Stage;
+use crate::times::Laps;
+use crate::{Error, Pipeline, Times};
+
+impl Pipeline {
+    /// Classifies a raster window by window: one answer for a patch as large as the model's window. `visit` gets each
+    /// window with its classes, the best first; none for a window that holds no data at all.
+    ///
+    /// # Errors
+    /// If the model takes no rasters or makes masks of them, a band is missing, the file is damaged, the session
+    /// fails, or `visit` says so.
+    pub fn classify_raster(
+        &mut self,
+        raster: &mut dyn RasterSource,
+        scene: &Scene,
+        visit: &mut dyn FnMut(&Window, &[ClassScore]) -> Result<(), Error>,
+        progress: &mut dyn FnMut(RasterProgress),
+    ) -> Result<RasterAnswer, Error> {
+        let task = self.spec.task;
+        let Self { session, stage, .. } = self;
+        let Stage::Raster(stage) = stage else { return Err(no_rasters(self.spec())) };
+        // The decoder is lent out of the stage, which is read meanwhile.
+        let Decoder::Classes(decoder) = &stage.decoder else {
+            return Err(Error::WrongTask { task, wanted: "only a classifier gives classes of windows" });
+        };
+        let mut decoder = decoder.clone();
+        let (plan, mut reader) = stage.lay(raster, scene)?;
+        let info = raster.info().clone();
+        stage.fill_coordinates(session, &info, scene)?;
+        let mut answer = RasterAnswer::new(&info, plan.len(), reader.matched);
+        let (mut classes, mut values) = (Vec::new(), Vec::new());
+        let mut laps = Laps::start();
+        answer.reading = reader.for_each(raster, &plan, plan.windows(), |prepared| {
+            session.input_mut::<f32>(stage.inputs.pixels)?.copy_from_slice(&prepared.tensor);
+            let pre = laps.lap();
+            session.run()?;
+            let infer = laps.lap();
+            classes.clear();
+            if prepared.nodata.contains(&false) {
+                decoder.decode(floats(session, stage.output, &mut values)?, &mut classes)?;
+            }
+            visit(&prepared.window, &classes)?;
+            let times = Times { pre, infer, post: laps.lap() };
+            answer.times += times;
+            progress(RasterProgress { done: prepared.window.index + 1, total: plan.len(), times });
+            Ok(())
+        })?;
+        self.times = answer.times;
+        answer.doubt = reader.doubt();
+        Ok(answer)
+    }
+}
