@@ -14,6 +14,7 @@ mod farsight;
 mod firmware;
 mod models;
 mod needs;
+mod outputs;
 mod parity_cattle;
 mod parity_clouds;
 mod photos;
@@ -45,6 +46,7 @@ fn main() {
         detect::trials(),
         classify::trials(),
         segment::trials(),
+        outputs::trials(),
         tensors::trials(),
         round_trip::trials(),
         weights::trials(),

@@ -54,8 +54,9 @@ pub use farsight_engine::{Cache, Caching, Canceller, EngineError, Library, Model
 pub use farsight_spec::{ElementType, ModelSpec, Target, Task, TensorInfo};
 #[cfg(feature = "rasters")]
 pub use farsight_vision::{
-    BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, Raster, RasterError,
-    RasterInfo, RasterSource, Strides, TileError,
+    BandInfo, BandMatch, FootprintWriter, Georeference, MaskSettings, MaskWriter, MemoryRaster, PolygonError,
+    PolygonSettings, PolygonWriter, PolygonsWritten, ProbabilityKind, ProbabilityWriter, Raster, RasterError,
+    RasterInfo, RasterSource, ScoresWriter, Strides, TileError,
 };
 pub use farsight_vision::{
     ClassScore, DecodeError, Detection, Frame, FrameError, Geometry, PixelFormat, PreprocessError, Yuv,

@@ -9,6 +9,7 @@ use farsight_vision::{
     FootprintWriter, MaskSettings, MaskWriter, PixelAreas, Polygon, PolygonError, PolygonSettings,
     PolygonWriter, Polygonizer, Raster, ScoresWriter, ToWgs84,
 };
+use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -93,6 +94,58 @@ fn outlines_are_gdals() {
         let mut found: Vec<_> = found.iter().map(plain).collect();
         found.sort_by(|a, b| a.exterior.cmp(&b.exterior));
         assert_eq!(found, case.polygons, "{}", case.name);
+    }
+}
+
+/// Fills the polygons again: a pixel is inside a ring where an odd number of its edges lie to the left.
+fn filled(polygons: &[Polygon], size: [usize; 2]) -> Vec<Vec<Option<u8>>> {
+    let mut mask = vec![vec![None; size[1]]; size[0]];
+    for polygon in polygons {
+        let mut flips = vec![vec![false; size[1] + 1]; size[0]];
+        for ring in polygon.holes().chain([polygon.exterior()]) {
+            for (i, &[x, y]) in ring.iter().enumerate() {
+                let [next_x, next_y] = ring[(i + 1) % ring.len()];
+                assert!(
+                    (x == next_x) != (y == next_y),
+                    "an edge that is neither upright nor level, or nothing"
+                );
+                (y.min(next_y)..y.max(next_y)).for_each(|row| flips[row as usize][x as usize] ^= true);
+            }
+        }
+        for (row, flips) in flips.iter().enumerate() {
+            let mut inside = false;
+            for column in 0..size[1] {
+                inside ^= flips[column];
+                if inside {
+                    assert_eq!(mask[row][column], None, "two polygons cover row {row}, column {column}");
+                    mask[row][column] = Some(polygon.class);
+                }
+            }
+        }
+    }
+    mask
+}
+
+proptest::proptest! {
+    #[test]
+    fn polygons_cover_each_pixel_once(
+        mask in (1..14usize).prop_flat_map(|width| {
+            prop::collection::vec(prop::collection::vec(0..3u8, width), 1..14)
+        })
+    ) {
+        for skip in [&[][..], &[2]] {
+            let found = polygons(&mask, skip);
+            let expected: Vec<Vec<_>> = mask
+                .iter()
+                .map(|row| row.iter().map(|class| Some(*class).filter(|class| !skip.contains(class))).collect())
+                .collect();
+            assert_eq!(filled(&found, [mask.len(), mask[0].len()]), expected);
+            // A ring never passes a corner twice, and turns at each.
+            for ring in found.iter().flat_map(|polygon| polygon.holes().chain([polygon.exterior()])) {
+                let corners: std::collections::HashSet<_> = ring.iter().collect();
+                assert_eq!(corners.len(), ring.len());
+            }
+        }
     }
 }
 

@@ -29,6 +29,12 @@ impl Quicklook {
         Self { full, size, bands: std::array::from_fn(|_| vec![f32::NAN; pixels]), mask: vec![0; pixels] }
     }
 
+    /// The rows of the raster that it shows; the others need not be handed in.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = usize> + use<> {
+        let [full, size] = [self.full[0], self.size[0]];
+        (0..size).map(move |row| shown(row, full, size))
+    }
+
     /// Takes rows of a band: 0 red, 1 green, 2 blue. `rows` holds whole rows of the raster, from `first_row`
     /// on; values that are not finite mean "no data".
     pub(crate) fn add_band_rows(&mut self, band: usize, first_row: usize, rows: &[f32]) {
@@ -75,9 +81,14 @@ fn side_by_side(first: &Picture, second: &Picture) -> Picture {
     }
 }
 
+/// Which of `full` pixels stands for one of `size`.
+fn shown(small: usize, full: usize, size: usize) -> usize {
+    (2 * small + 1) * full / (2 * size)
+}
+
 /// Copies the pixels of these rows that the quick look shows: the one below the middle of each of its pixels.
 fn sample<T: Copy>(full: [usize; 2], size: [usize; 2], first_row: usize, rows: &[T], out: &mut [T]) {
-    let from = |small: usize, axis: usize| (2 * small + 1) * full[axis] / (2 * size[axis]);
+    let from = |small: usize, axis: usize| shown(small, full[axis], size[axis]);
     for y in 0..size[0] {
         let Some(row) = from(y, 0).checked_sub(first_row) else { continue };
         let Some(row) = rows.get(row * full[1]..(row + 1) * full[1]) else { continue };
@@ -145,6 +156,11 @@ mod tests {
         assert_eq!(whole.size, [10, 6]);
         assert_eq!(whole.bands[0], pieces.bands[0]);
         assert_eq!(whole.bands[0][0], (2 * 30 + 2) as f32);
+        let mut needed = Quicklook::new(full, 10);
+        for row in whole.rows() {
+            needed.add_band_rows(0, row, &band[row * 30..(row + 1) * 30]);
+        }
+        assert_eq!(whole.bands[0], needed.bands[0]);
     }
 
     #[test]

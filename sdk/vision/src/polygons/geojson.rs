@@ -45,17 +45,33 @@ pub(crate) fn text(out: &mut String, text: &str) {
 
 /// Appends a number of degrees, rounded to seven decimals, without zeros at its end.
 fn degrees(out: &mut String, value: f64) {
-    use std::fmt::Write;
     let units = (value * UNITS).round() as i64;
     if units < 0 {
         out.push('-');
     }
-    let (whole, part) = (units.unsigned_abs() / UNITS as u64, units.unsigned_abs() % UNITS as u64);
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{whole}");
+    let (whole, mut part) = (units.unsigned_abs() / UNITS as u64, units.unsigned_abs() % UNITS as u64);
+    digits(out, whole, UNITS as u64);
     if part > 0 {
-        let _ = write!(out, ".{part:07}");
-        out.truncate(out.trim_end_matches('0').len());
+        out.push('.');
+        let mut place = UNITS as u64 / 10;
+        while part > 0 {
+            out.push(char::from(b'0' + (part / place) as u8));
+            part %= place;
+            place /= 10;
+        }
+    }
+}
+
+/// Appends a number below `most`, a power of ten: outlines have millions of them, and `format!` takes its time.
+fn digits(out: &mut String, mut number: u64, most: u64) {
+    let mut place = most / 10;
+    while place > 1 && number < place {
+        place /= 10;
+    }
+    while place > 0 {
+        out.push(char::from(b'0' + (number / place) as u8));
+        number %= place;
+        place /= 10;
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn simple_rings(ring: Vec<Corner>, each: &mut dyn FnMut(&[Corner])) {
     each(&path);
 }
 
-/// Twice-signed pixels inside a ring: positive for an outline with its region on the left (rows run
+/// Pixels inside a ring: positive for an outline with its region on the left (rows run
 /// downwards), negative for a hole.
 pub(super) fn signed_pixels(ring: &[Corner]) -> i64 {
     edges(ring).map(|([x, y], [_, next])| i64::from(x) * (i64::from(y) - i64::from(next))).sum()

@@ -28,7 +28,7 @@ const MOST: usize = 1 << 30;
 /// polygons.push_row(&[0, 1, 1], &mut each)?;
 /// polygons.push_row(&[0, 0, 1], &mut each)?;
 /// polygons.finish(&mut each)?;
-/// assert_eq!(found[0].exterior(), [[1, 0], [1, 1], [2, 1], [2, 2], [3, 2], [3, 0]]);
+/// assert_eq!(found[0].exterior(), [[3, 0], [1, 0], [1, 1], [2, 1], [2, 2], [3, 2]]);
 /// assert_eq!((found[0].class, found[0].pixels, found[0].area_m2), (1, 3, Some(300.0)));
 /// # Ok::<(), farsight_vision::PolygonError>(())
 /// ```

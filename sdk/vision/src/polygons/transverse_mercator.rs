@@ -37,16 +37,29 @@ impl Utm {
     pub(super) fn lon_lat(&self, [easting, northing]: [f64; 2]) -> [f64; 2] {
         let xi = (northing - self.northing) / self.radius;
         let eta = (easting - EASTING) / self.radius;
-        let (mut xi_sphere, mut eta_sphere) = (xi, eta);
-        for (j, beta) in self.beta.iter().enumerate() {
-            let twice = 2.0 * (j + 1) as f64;
-            let ((sin, cos), (sinh, cosh)) = ((twice * xi).sin_cos(), sinh_cosh(twice * eta));
-            xi_sphere -= beta * sin * cosh;
-            eta_sphere -= beta * cos * sinh;
-        }
+        let [xi_offset, eta_offset] = self.series(2.0 * xi, 2.0 * eta);
+        let (xi_sphere, eta_sphere) = (xi - xi_offset, eta - eta_offset);
         let ((sin, cos), sinh) = (xi_sphere.sin_cos(), eta_sphere.sinh());
         let tangent = self.geodetic(sin / sinh.hypot(cos));
         [self.meridian_degrees + sinh.atan2(cos).to_degrees(), tangent.atan().to_degrees()]
+    }
+
+    /// The sum of `beta[j - 1] * sin(j * z)` for `z = x + iy`, real and imaginary part (equation 11), where each sine
+    /// follows from the two before it: `sin((j + 1) z) = 2 cos(z) sin(j z) - sin((j - 1) z)`.
+    fn series(&self, x: f64, y: f64) -> [f64; 2] {
+        let ((sin, cos), (sinh, cosh)) = (x.sin_cos(), (y.sinh(), y.cosh()));
+        let twice_cos = [2.0 * cos * cosh, -2.0 * sin * sinh];
+        let (mut before, mut sine) = ([0.0; 2], [sin * cosh, cos * sinh]);
+        let mut sum = [0.0; 2];
+        for beta in self.beta {
+            sum = [sum[0] + beta * sine[0], sum[1] + beta * sine[1]];
+            let next = [
+                twice_cos[0] * sine[0] - twice_cos[1] * sine[1] - before[0],
+                twice_cos[0] * sine[1] + twice_cos[1] * sine[0] - before[1],
+            ];
+            (before, sine) = (sine, next);
+        }
+        sum
     }
 
     /// The tangent of the latitude from that of the conformal latitude, by Newton's method (equations 19 to 21).
@@ -54,8 +67,8 @@ impl Utm {
         let squared = self.eccentricity_squared;
         let eccentricity = squared.sqrt();
         let mut tangent = conformal / (1.0 - squared);
-        // It gains more than half of all digits a step.
-        for _ in 0..3 {
+        // Right to three digits at the start, and twice as many after each step.
+        for _ in 0..2 {
             let secant = 1.0f64.hypot(tangent);
             let sigma = (eccentricity * (eccentricity * tangent / secant).atanh()).sinh();
             let found = tangent * 1.0f64.hypot(sigma) - sigma * secant;
@@ -64,10 +77,6 @@ impl Utm {
         }
         tangent
     }
-}
-
-fn sinh_cosh(value: f64) -> (f64, f64) {
-    (value.sinh(), value.cosh())
 }
 
 /// The coefficients of equation 36.

@@ -207,6 +207,8 @@ pub(super) fn run(
         });
         let path = with_suffix(stem, ".png");
         draw::save(&picture, &path).map_err(|error| Failure::new("write", format!("{error:#}")))?;
+        let bytes = std::fs::metadata(&path).map_err(|error| Failure::io(&path, error))?.len();
+        entry["bytes"]["picture"] = json!(bytes);
         entry["mask"]["picture"] = json!(name(&path));
     }
     Ok(entry.into())
@@ -232,10 +234,10 @@ fn with_bands(
         (Some(red), Some(green), Some(blue)) => [red, green, blue],
         _ => [choice.bands[0]; 3],
     };
-    let [height, width] = raster.info().size;
+    let width = raster.info().size[1];
     let nodata = raster.info().nodata.or(input.nodata);
     let mut row = vec![0.0; width];
-    for y in 0..height {
+    for y in quicklook.rows() {
         for (channel, band) in colours.into_iter().enumerate() {
             raster.read_window(y, 0, 1, width, &[band], &mut row).map_err(raster_failure)?;
             for value in &mut row {
