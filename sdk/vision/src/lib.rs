@@ -30,7 +30,7 @@ pub use preprocess::{FramePreprocess, PreprocessError};
 pub use raster::{
     BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, Raster,
     RasterError, RasterInfo, RasterNormalise, RasterSource, RasterStack, Resample, Strides, nodata_mask,
-    open_raster,
+    open_raster, real_values,
 };
 pub use tiles::{
     Blender, FinishedRow, TileError, TilePlan, Window, activate_planes, argmax_row, read_padded_window,

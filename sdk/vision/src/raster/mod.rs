@@ -4,7 +4,8 @@
 //! - [`RasterStack`]: several files of one scene as one raster; [`open_raster`]: a file or a folder of them.
 //! - [`MemoryRaster`]: the same of memory. [`RasterSource`]: any of them.
 //! - [`RasterInfo`]: its size, bands, nodata value and [`Georeference`].
-//! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects.
+//! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects; [`real_values`]: to what a
+//!   file's scales and offsets say.
 //! - [`MaskWriter`]: a mask with the coordinates of the raster it was made from.
 //!
 //! The format itself is the crates `tiff-reader` and `tiff-writer`: they hand out samples as they are stored
@@ -23,6 +24,7 @@ mod memory;
 mod normalise;
 mod open;
 mod read;
+mod real_values;
 mod resample;
 mod source;
 mod stack;
@@ -36,6 +38,7 @@ pub use memory::{MemoryRaster, Strides};
 pub use normalise::{RasterNormalise, nodata_mask};
 pub use open::open_raster;
 pub use read::Raster;
+pub use real_values::real_values;
 pub use resample::Resample;
 pub use source::RasterSource;
 pub use stack::RasterStack;
