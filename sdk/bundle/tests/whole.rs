@@ -131,6 +131,7 @@ fn labels_of_the_spec_have_a_file_of_their_own() {
             top: 5,
             activation: Activation::Softmax,
             label_offset: 1,
+            threshold: None,
         })
     };
     contents.spec = farsight_spec::ModelSpec::find("imagenet").unwrap();

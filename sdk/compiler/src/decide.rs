@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use farsight::{Answer, ClassScore, Detection, Frame, Pipeline};
-use farsight_spec::Input;
-use farsight_vision::Raster;
+use farsight::{Answer, ClassScore, Detection, Frame, Pipeline, Scene};
+use farsight_spec::{Input, Output};
 use farsight_vision::picture::{self, Picture};
+use farsight_vision::{RasterSource, Window, open_raster};
 
 /// What a pipeline decides about one input.
 #[derive(Debug, Clone)]
@@ -27,14 +27,14 @@ pub(crate) struct Opened<'f> {
 
 enum Content {
     Picture(Picture),
-    Raster(Box<Raster>),
+    Raster(Box<dyn RasterSource>),
 }
 
 impl<'f> Opened<'f> {
     /// Opens a file as the input of a model takes it. Errors are texts that name the file.
     pub(crate) fn open(file: &'f Path, input: &Input) -> Result<Self, String> {
         let content = if matches!(input, Input::Raster(_)) {
-            Content::Raster(Box::new(Raster::open(file).map_err(|error| named(file, error))?))
+            Content::Raster(open_raster(file).map_err(|error| named(file, error))?)
         } else {
             Content::Picture(picture::read(file).map_err(|error| named(file, error))?)
         };
@@ -57,7 +57,7 @@ impl<'f> Opened<'f> {
     pub(crate) fn decide(&mut self, pipeline: &mut Pipeline) -> Result<Decision, String> {
         let decision = match &mut self.content {
             Content::Picture(picture) => run_picture(pipeline, picture),
-            Content::Raster(raster) => run_raster(pipeline, raster),
+            Content::Raster(raster) => run_raster(pipeline, raster.as_mut()),
         };
         decision.map_err(|error| named(self.file, error))
     }
@@ -82,7 +82,10 @@ fn run_picture(pipeline: &mut Pipeline, picture: &Picture) -> Result<Decision, f
     }
 }
 
-fn run_raster(pipeline: &mut Pipeline, raster: &mut Raster) -> Result<Decision, farsight::Error> {
+fn run_raster(pipeline: &mut Pipeline, raster: &mut dyn RasterSource) -> Result<Decision, farsight::Error> {
+    if matches!(pipeline.spec().output, Output::Classes(_)) {
+        return classify_raster(pipeline, raster);
+    }
     let mut mask = Vec::new();
     let mut rows = |rows: &[u8]| {
         mask.extend_from_slice(rows);
@@ -90,6 +93,28 @@ fn run_raster(pipeline: &mut Pipeline, raster: &mut Raster) -> Result<Decision, 
     };
     pipeline.run_raster(raster, &mut rows, &mut |_| {})?;
     Ok(Decision::Mask(mask))
+}
+
+/// A patch has one answer; of a larger raster there is none that a label could be compared with.
+fn classify_raster(
+    pipeline: &mut Pipeline,
+    raster: &mut dyn RasterSource,
+) -> Result<Decision, farsight::Error> {
+    let mut found = Vec::new();
+    let mut windows = 0;
+    let mut visit = |_: &Window, classes: &[ClassScore]| {
+        windows += 1;
+        found = classes.to_vec();
+        Ok(())
+    };
+    pipeline.classify_raster(raster, &Scene::default(), &mut visit, &mut |_| {})?;
+    match windows {
+        1 => Ok(Decision::Classes(found)),
+        _ => Err(farsight::Error::Scene(format!(
+            "{:?} pixels ([height, width]) are {windows} windows; give patches as large as the model's window",
+            raster.info().size
+        ))),
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub use preprocess::{FramePreprocess, PreprocessError};
 pub use raster::{
     BandChoice, BandInfo, BandMatch, Georeference, MaskSettings, MaskWriter, MemoryRaster, ProbabilityKind,
     ProbabilityWriter, Raster, RasterError, RasterInfo, RasterNormalise, RasterSeries, RasterSource,
-    RasterStack, Resample, ScoresWriter, Strides, nodata_mask, open_raster,
+    RasterStack, Resample, ScoresWriter, Strides, nodata_mask, open_raster, real_values,
 };
 pub use tiles::{
     Axis, Blender, FinishedRow, Padding, TileError, TilePlan, Window, activate_planes, argmax_row,

@@ -278,11 +278,14 @@ fn refusals_say_what_to_do() {
 fn footprints_lie_where_rasters_lie() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("found.geojson");
+    let whole = |name: &str| [[0, 0], raster(name).info().size];
     let mut writer = FootprintWriter::create(&path).unwrap();
     let classes = [("a \"b\"", 0.75), ("c", f32::NAN)];
-    writer.write("x/one.tif", raster("cog-u16.tif").info(), &classes).unwrap();
-    assert!(writer.write("none.tif", raster("place-none.tif").info(), &classes).is_err());
-    writer.write("two.tif", raster("place-geographic.tif").info(), &[]).unwrap();
+    writer.write("x/one.tif", raster("cog-u16.tif").info(), whole("cog-u16.tif"), &classes).unwrap();
+    assert!(writer.write("none.tif", raster("place-none.tif").info(), [[0, 0], [1, 1]], &classes).is_err());
+    writer
+        .write("two.tif", raster("place-geographic.tif").info(), whole("place-geographic.tif"), &[])
+        .unwrap();
     let written = writer.finish().unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!((written.polygons, written.bytes), (2, text.len() as u64));

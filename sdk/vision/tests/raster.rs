@@ -60,7 +60,7 @@ fn expected_window(golden: &Value, row: usize, column: usize, size: [usize; 2], 
 #[test]
 fn every_kind_reads_as_rasterio_reads_it() {
     let goldens = goldens();
-    assert!(goldens.len() >= 34);
+    assert!(goldens.len() >= 44);
     for golden in &goldens {
         let mut raster = open(golden);
         let count = golden["bands"].as_u64().unwrap() as usize;

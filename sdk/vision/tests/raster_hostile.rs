@@ -165,6 +165,69 @@ fn lying_headers_are_told_apart() {
     }
 }
 
+/// A zlib stream of so many bytes of 7, longer than any block of the files here.
+fn deflated(bytes: usize) -> Vec<u8> {
+    // Stored blocks (RFC 1951, 3.2.4), the last one marked, then Adler-32.
+    let mut stream = vec![0x78, 0x01];
+    let data = vec![7; bytes];
+    let blocks = data.chunks(60_000);
+    let last = blocks.len() - 1;
+    for (i, block) in blocks.enumerate() {
+        stream.push(u8::from(i == last));
+        stream.extend((block.len() as u16).to_le_bytes());
+        stream.extend((!(block.len() as u16)).to_le_bytes());
+        stream.extend(block);
+    }
+    let (mut a, mut b) = (1u32, 0u32);
+    for byte in &data {
+        a = (a + u32::from(*byte)) % 65521;
+        b = (b + a) % 65521;
+    }
+    stream.extend((b << 16 | a).to_be_bytes());
+    stream
+}
+
+#[test]
+fn deflate_streams_that_lie_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hostile.tif");
+    let write = |stream: &[u8], listed: usize| {
+        let mut bytes = with(&[(COMPRESSION, SHORT, 1, 8), (STRIP_COUNTS, LONG, 1, listed as u32)]);
+        bytes.truncate(1000);
+        bytes.extend(stream);
+        std::fs::write(&path, bytes).unwrap();
+        read(&path)
+    };
+    let sound = deflated(16);
+    write(&sound, sound.len()).unwrap();
+    let mut wrong_sum = sound.clone();
+    *wrong_sum.last_mut().unwrap() ^= 1;
+    let (short, long) = (deflated(15), deflated(1_000_000));
+    for (name, stream, listed) in [
+        ("fewer bytes", &short, short.len()),
+        ("more bytes", &long, long.len()),
+        ("wrong checksum", &wrong_sum, sound.len()),
+        ("cut off", &sound, sound.len() - 9),
+        ("4 GB", &sound, u32::MAX as usize),
+    ] {
+        let text = write(stream, listed).unwrap_err().to_string();
+        assert!(text.contains("row 0, column 0"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn values_that_are_no_numbers_are_read_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nan.tif");
+    let mut bytes = with(&[(BITS, SHORT, 1, 32), (339, SHORT, 1, 3), (STRIP_COUNTS, LONG, 1, 64)]);
+    bytes.truncate(1000);
+    bytes.extend(f32::NAN.to_le_bytes().repeat(16));
+    std::fs::write(&path, bytes).unwrap();
+    let mut out = [0.0; 16];
+    Raster::open(&path).unwrap().read_window(0, 0, 4, 4, &[0], &mut out).unwrap();
+    assert!(out.iter().all(|value| value.is_nan()));
+}
+
 #[test]
 fn a_page_that_follows_itself_ends() {
     let mut bytes = with(&[]);

@@ -85,11 +85,11 @@ fn a_stack_tells_what_its_files_tell() {
     assert!(nodata[3].unwrap().is_nan());
 
     let wanted = ["b8a", "VV", "B01"].map(band);
-    let choice = ben.choose_bands(&wanted).unwrap();
+    let choice = ben.choose_bands(&wanted, 1).unwrap();
     let names: Vec<_> =
         choice.bands.iter().map(|&band| ben.info().bands[band].name.clone().unwrap()).collect();
     assert_eq!(names, ["B8A", "VV", "B01"]);
-    let missing = ben.choose_bands(&[band("B11")]).unwrap_err().to_string();
+    let missing = ben.choose_bands(&[band("B11")], 1).unwrap_err().to_string();
     assert!(missing.contains("ben: no band called \"B11\"; the file has 4 bands"), "{missing}");
     assert!(ben.choose_band_numbers(&[5]).is_err());
 }
@@ -97,10 +97,11 @@ fn a_stack_tells_what_its_files_tell() {
 #[test]
 fn a_folder_opens_as_one_raster_and_reads_reflected() {
     let mut folder = open_raster(golden("stacks/ben")).unwrap();
-    let choice = folder.choose_bands(&[band("B01"), band("B02")]).unwrap();
+    let choice = folder.choose_bands(&[band("B01"), band("B02")], 1).unwrap();
     folder.expect_windows(8, 2);
     let (mut scratch, mut padded, mut inside) = (Vec::new(), vec![0.0; 128], vec![0.0; 128]);
-    let window = |start| Window { index: 0, start, size: [8, 8] };
+    let window =
+        |start| Window { index: 0, start, size: [8, 8], padding: farsight_vision::Padding::Symmetric };
     folder.read_padded(&window([-1, 0]), &choice.bands, &mut scratch, &mut padded).unwrap();
     folder.read_padded(&window([0, 0]), &choice.bands, &mut scratch, &mut inside).unwrap();
     assert_eq!(padded[8..64], inside[..56]);
@@ -188,8 +189,8 @@ fn the_finest_of_a_name_counts_and_two_of_one_are_refused() {
 
     write(&file("z_B02_10m.tif"), SIZE, utm);
     let stack = open_raster(folder.path()).unwrap();
-    stack.choose_bands(&[band("B03")]).unwrap();
-    let text = stack.choose_bands(&[band("B02")]).unwrap_err().to_string();
+    stack.choose_bands(&[band("B03")], 1).unwrap();
+    let text = stack.choose_bands(&[band("B02")], 1).unwrap_err().to_string();
     assert!(
         text.contains("y_B02_10m.tif") && text.contains("z_B02_10m.tif") && text.contains("one date"),
         "{text}"

@@ -12,14 +12,20 @@ use crate::failure::Failure;
 use crate::progress::Bar;
 use crate::{draw, inputs};
 
+mod classes;
 mod frame;
 mod raster;
+mod scenes;
 mod tensors;
 
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   farsight run cows.farsight barn/*.jpg --save out/
   farsight run clouds.farsight scene.tif --save out/ --json
+  farsight run reben.farsight S2A_patch/ --json
+        a folder of one-band files is one raster; --stack makes one of all inputs
+  farsight run crops.farsight may.tif july.tif september.tif --save out/
+        as many rasters as the model takes dates
   farsight run clouds.farsight scene.tif --save out/ --polygons --min-area 1000 --simplify 10
         out/scene.mask.tif (a cloud-optimised GeoTIFF), out/scene.geojson, out/scene.png to look at")]
 pub(crate) struct Arguments {
@@ -45,6 +51,8 @@ pub(crate) struct Arguments {
     any_target: bool,
     #[command(flatten)]
     outputs: raster::Outputs,
+    #[command(flatten)]
+    scenes: scenes::Arguments,
 }
 
 /// A threshold between 0 and 1.
@@ -66,19 +74,25 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         ..Options::default()
     };
     let mut pipeline = Pipeline::open_with(&arguments.bundle, &options).map_err(mention_any_target)?;
-    if arguments.outputs.are_asked() && !matches!(pipeline.spec().input, Input::Raster(_)) {
+    let for_rasters = arguments.outputs.are_asked() || arguments.scenes.are_given();
+    if for_rasters && !matches!(pipeline.spec().input, Input::Raster(_)) {
         return Err(Failure::usage(
-            "--polygons and --probabilities are for models that take rasters; this one does not",
+            "--polygons, --probabilities, --stack, --dates, --scale and --offset are for models that take rasters; \
+             this one does not",
         ));
     }
-    let files = inputs::expand(&arguments.inputs, &pipeline.spec().input)?;
+    let given = match &pipeline.spec().input {
+        Input::Raster(input) => Given::Rasters(scenes::gather(&arguments.inputs, input, &arguments.scenes)?),
+        input => Given::Files(inputs::expand(&arguments.inputs, input)?),
+    };
+    let files = given.paths();
     if let Some(folder) = &arguments.save {
         std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, error))?;
     }
     let names = SaveNames::new(arguments.save.as_deref(), &files, pipeline.session().outputs().len())?;
     let mut failed = 0;
     for (index, file) in files.iter().enumerate() {
-        match one(&mut pipeline, file, names.of(index).as_deref(), &arguments.outputs) {
+        match given.run(index, &mut pipeline, names.of(index).as_deref(), &arguments) {
             Ok(entry) => {
                 let text = entry_text(&entry);
                 context.output.entry(entry, || text);
@@ -108,16 +122,35 @@ fn mention_any_target(error: farsight::Error) -> Failure {
     failure
 }
 
-fn one(
-    pipeline: &mut Pipeline,
-    file: &Path,
-    save: Option<&Path>,
-    outputs: &raster::Outputs,
-) -> Result<Value, Failure> {
-    match &pipeline.spec().input {
-        Input::Frame(_) => frame::run(pipeline, file, save),
-        Input::Raster(_) => raster::run(pipeline, file, save, outputs),
-        Input::Tensors => tensors::run(pipeline, file, save),
+/// What the command was called with.
+enum Given {
+    Files(Vec<PathBuf>),
+    Rasters(Vec<scenes::Files>),
+}
+
+impl Given {
+    /// What each input is called.
+    fn paths(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Files(files) => files.clone(),
+            Self::Rasters(rasters) => rasters.iter().map(|raster| raster.path().to_owned()).collect(),
+        }
+    }
+
+    fn run(
+        &self,
+        index: usize,
+        pipeline: &mut Pipeline,
+        save: Option<&Path>,
+        arguments: &Arguments,
+    ) -> Result<Value, Failure> {
+        match (self, &pipeline.spec().input) {
+            (Self::Rasters(rasters), _) => {
+                raster::run(pipeline, &rasters[index], save, &arguments.outputs, &arguments.scenes)
+            }
+            (Self::Files(files), Input::Frame(_)) => frame::run(pipeline, &files[index], save),
+            (Self::Files(files), _) => tensors::run(pipeline, &files[index], save),
+        }
     }
 }
 
@@ -166,11 +199,12 @@ impl SaveNames {
     /// If a result would take the place of an input.
     fn new(folder: Option<&Path>, files: &[PathBuf], outputs: usize) -> Result<Self, Failure> {
         let Some(folder) = folder else { return Ok(Self(vec![None; files.len()])) };
-        let suffixes: Vec<String> = [".png", ".mask.png", ".mask.tif", ".geojson", ".probabilities.tif"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain((0..outputs).map(|index| format!(".{index}.npy")))
-            .collect();
+        let suffixes: Vec<String> =
+            [".png", ".mask.png", ".mask.tif", ".geojson", ".probabilities.tif", ".csv"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain((0..outputs).map(|index| format!(".{index}.npy")))
+                .collect();
         let results =
             |stem: &Path| -> Vec<PathBuf> { suffixes.iter().map(|s| with_suffix(stem, s)).collect() };
         let mut taken = std::collections::HashSet::new();

@@ -12,7 +12,7 @@ use super::{PolygonError, PolygonsWritten, ToWgs84};
 /// Writes the outlines of rasters with their classes to a GeoJSON file (RFC 7946, WGS84, seven decimals).
 ///
 /// A feature has the properties `file`, `label` and `score` (the best class), and `scores`, an object of all that were
-/// given. Its polygon joins the raster's corners by straight lines in degrees. The file gets its name
+/// given. Its polygon joins the corners by straight lines in degrees. The file gets its name
 /// when it is finished and not before.
 #[derive(Debug)]
 pub struct FootprintWriter {
@@ -34,7 +34,8 @@ impl FootprintWriter {
         Ok(Self { file, text, count: 0 })
     }
 
-    /// Adds a raster, by any name, with its labels and scores, the best first.
+    /// Adds a part of a raster, by any name, with its labels and scores, the best first. The part is given by its
+    /// first pixel `[row, column]` and the one behind its last.
     ///
     /// # Errors
     /// The raster's place is not known or not in a known coordinate system (then nothing is added), or the disk is
@@ -43,6 +44,7 @@ impl FootprintWriter {
         &mut self,
         file: &str,
         raster: &RasterInfo,
+        [start, end]: [[usize; 2]; 2],
         classes: &[(&str, f32)],
     ) -> Result<(), PolygonError> {
         let place = ToWgs84::new(&raster.georeference)?;
@@ -61,9 +63,9 @@ impl FootprintWriter {
             self.text.push_str(&format!(":{}", number(*score)));
         }
         self.text.push_str("}},\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[");
-        let [height, width] = raster.size.map(|side| side as f64);
-        let corners =
-            [[0.0, 0.0], [0.0, height], [width, height], [width, 0.0]].map(|corner| place.lon_lat(corner));
+        let [[top, left], [bottom, right]] = [start, end].map(|corner| corner.map(|at| at as f64));
+        let corners = [[left, top], [left, bottom], [right, bottom], [right, top]];
+        let corners = corners.map(|corner| place.lon_lat(corner));
         let corners = corners.into_iter();
         if place.is_mirrored() {
             ring(&mut self.text, corners.rev())

@@ -5,7 +5,8 @@
 //! - [`RasterSeries`]: several dates of one scene.
 //! - [`MemoryRaster`]: the same of memory. [`RasterSource`]: any of them.
 //! - [`RasterInfo`]: its size, bands, nodata value and [`Georeference`].
-//! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects.
+//! - [`RasterNormalise`], [`nodata_mask`]: from raw values (DN) to what a model expects; [`real_values`]: to what a
+//!   file's scales and offsets say.
 //! - [`MaskWriter`], [`ProbabilityWriter`]: a mask, or the probabilities of its classes, with the coordinates of the
 //!   raster they were made from.
 //! - [`ScoresWriter`]: a table of what files were classified as.
@@ -28,6 +29,7 @@ mod normalise;
 mod open;
 mod probabilities;
 mod read;
+mod real_values;
 mod resample;
 mod scores;
 mod series;
@@ -45,6 +47,7 @@ pub use normalise::{RasterNormalise, nodata_mask};
 pub use open::open_raster;
 pub use probabilities::{ProbabilityKind, ProbabilityWriter};
 pub use read::Raster;
+pub use real_values::real_values;
 pub use resample::Resample;
 pub use scores::ScoresWriter;
 pub use series::RasterSeries;

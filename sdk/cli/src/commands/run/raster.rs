@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use farsight::{MASK_NODATA, Pipeline, RasterRow};
+use farsight::{MASK_NODATA, Pipeline, RasterAnswer, RasterRow, Scene};
 use farsight_compiler::Progress;
+use farsight_spec::{Input, Output};
 use farsight_vision::{
-    BandMatch, MaskSettings, MaskWriter, PolygonError, PolygonSettings, PolygonWriter, ProbabilityKind,
-    ProbabilityWriter, Raster, RasterError, RasterInfo,
+    BandMatch, MaskSettings, MaskWriter, Padding, PolygonError, PolygonSettings, PolygonWriter,
+    ProbabilityKind, ProbabilityWriter, RasterError, RasterInfo, RasterSource, Window,
 };
 use serde_json::{Map, Value, json};
 
 use super::draw::{self, Classes, Quicklook};
-use super::{Bar, Failure, entry, mask_labels, name, with_suffix};
+use super::{Bar, Failure, classes, entry, mask_labels, name, scenes, with_suffix};
 
 /// Longest side of the quick look, pixels.
 const QUICKLOOK: usize = 2000;
@@ -134,22 +135,60 @@ impl Files {
     }
 }
 
-fn raster_failure(error: RasterError) -> Failure {
+pub(super) fn raster_failure(error: RasterError) -> Failure {
     farsight::Error::from(error).into()
 }
 
-fn polygon_failure(error: PolygonError) -> Failure {
+pub(super) fn polygon_failure(error: PolygonError) -> Failure {
     Failure::new("polygons", error)
 }
 
-/// Runs a raster; with `stem`, writes `STEM.mask.tif`, the quick look `STEM.png`, and what `outputs` asks for.
+/// Runs a raster; with `stem`, writes its results beside each other.
 pub(super) fn run(
     pipeline: &mut Pipeline,
+    files: &scenes::Files,
+    stem: Option<&Path>,
+    outputs: &Outputs,
+    arguments: &scenes::Arguments,
+) -> Result<Value, Failure> {
+    let mut raster = files.open().map_err(raster_failure)?;
+    let scene = match &pipeline.spec().input {
+        Input::Raster(input) => files.scene(input, arguments),
+        _ => Scene::default(),
+    };
+    let (file, raster) = (files.path(), raster.as_mut());
+    match pipeline.spec().output {
+        Output::Classes(_) if outputs.are_asked() => {
+            Err(Failure::usage("--polygons and --probabilities are for masks; this model gives classes"))
+        }
+        Output::Classes(_) => classes::run(pipeline, file, raster, &scene, stem),
+        _ => mask(pipeline, file, raster, &scene, stem, outputs),
+    }
+}
+
+/// Tells what may be wrong although the answer looks right.
+pub(super) fn warn(pipeline: &Pipeline, file: &Path, answer: &RasterAnswer) {
+    if answer.bands == BandMatch::InOrder {
+        log::warn!(
+            "{}: the file names no bands; they were taken in the model's order, {}",
+            file.display(),
+            band_names(pipeline).join(", ")
+        );
+    }
+    if let Some(doubt) = &answer.doubt {
+        log::warn!("{}: {doubt} (--scale, --offset)", file.display());
+    }
+}
+
+/// Writes `STEM.mask.tif`, the quick look `STEM.png`, and what `outputs` asks for.
+fn mask(
+    pipeline: &mut Pipeline,
     file: &Path,
+    raster: &mut dyn RasterSource,
+    scene: &Scene,
     stem: Option<&Path>,
     outputs: &Outputs,
 ) -> Result<Value, Failure> {
-    let mut raster = Raster::open(file).map_err(raster_failure)?;
     let info = raster.info().clone();
     let labels = pipeline.spec().output.labels().to_vec();
     let mut files = match stem {
@@ -171,22 +210,15 @@ pub(super) fn run(
             farsight::Error::Contract(message)
         })
     };
-    let answer =
-        pipeline.run_raster_rows(&mut raster, &farsight::Scene::default(), &mut sink, &mut |progress| {
-            bar.show(Progress { step: "running windows", done: progress.done, total: progress.total });
-        });
+    let answer = pipeline.run_raster_rows(raster, scene, &mut sink, &mut |progress| {
+        bar.show(Progress { step: "running windows", done: progress.done, total: progress.total });
+    });
     bar.finish();
     if let Some(failure) = failure {
         return Err(failure);
     }
     let answer = answer?;
-    if answer.bands == BandMatch::InOrder {
-        log::warn!(
-            "{}: the file names no bands; they were taken in the model's order, {}",
-            file.display(),
-            band_names(pipeline).join(", ")
-        );
-    }
+    warn(pipeline, file, &answer);
     let mut entry = entry(pipeline, file, answer.size, answer.times);
     entry.insert("windows".to_owned(), json!(answer.windows));
     entry.insert(
@@ -200,7 +232,7 @@ pub(super) fn run(
     );
     if let (Some(quicklook), Some(stem)) = (quicklook, stem) {
         files.finish(&mut entry)?;
-        let picture = with_bands(quicklook, &mut raster, pipeline)?.finish(&Classes {
+        let picture = with_bands(quicklook, raster, pipeline)?.finish(&Classes {
             labels: &labels,
             clear: Some(0),
             nodata: Some(MASK_NODATA),
@@ -224,11 +256,11 @@ fn band_names(pipeline: &Pipeline) -> Vec<String> {
 /// Red, green and blue where the model has bands of these names, else its first band as grey.
 fn with_bands(
     mut quicklook: Quicklook,
-    raster: &mut Raster,
+    raster: &mut dyn RasterSource,
     pipeline: &Pipeline,
 ) -> Result<Quicklook, Failure> {
     let farsight_spec::Input::Raster(input) = &pipeline.spec().input else { return Ok(quicklook) };
-    let choice = raster.choose_bands(&input.bands).map_err(raster_failure)?;
+    let choice = raster.choose_bands(&input.bands, input.frames).map_err(raster_failure)?;
     let place = |name: &str| input.bands.iter().position(|band| band.name == name).map(|i| choice.bands[i]);
     let colours = match (place("red"), place("green"), place("blue")) {
         (Some(red), Some(green), Some(blue)) => [red, green, blue],
@@ -236,10 +268,12 @@ fn with_bands(
     };
     let width = raster.info().size[1];
     let nodata = raster.info().nodata.or(input.nodata);
-    let mut row = vec![0.0; width];
+    let (mut row, mut scratch) = (vec![0.0; width], Vec::new());
     for y in quicklook.rows() {
         for (channel, band) in colours.into_iter().enumerate() {
-            raster.read_window(y, 0, 1, width, &[band], &mut row).map_err(raster_failure)?;
+            let window =
+                Window { index: 0, start: [y as i64, 0], size: [1, width], padding: Padding::Symmetric };
+            raster.read_padded(&window, &[band], &mut scratch, &mut row).map_err(raster_failure)?;
             for value in &mut row {
                 if nodata.is_some_and(|nodata| f64::from(*value) == nodata) {
                     *value = f32::NAN;
