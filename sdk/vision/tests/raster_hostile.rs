@@ -191,7 +191,7 @@ fn deflated(bytes: usize) -> Vec<u8> {
 fn deflate_streams_that_lie_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hostile.tif");
-    let mut write = |stream: &[u8], listed: usize| {
+    let write = |stream: &[u8], listed: usize| {
         let mut bytes = with(&[(COMPRESSION, SHORT, 1, 8), (STRIP_COUNTS, LONG, 1, listed as u32)]);
         bytes.truncate(1000);
         bytes.extend(stream);

@@ -3,6 +3,7 @@
 #![cfg(feature = "rasters")]
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use farsight_spec::{Band, ElementType};
@@ -99,6 +100,7 @@ fn a_folder_opens_as_one_raster_and_reads_reflected() {
     let mut folder = open_raster(golden("stacks/ben")).unwrap();
     let choice = folder.choose_bands(&[band("B01"), band("B02")]).unwrap();
     folder.expect_windows(8, 2);
+    folder.set_threads(NonZeroUsize::new(2).unwrap());
     let (mut scratch, mut padded, mut inside) = (Vec::new(), vec![0.0; 128], vec![0.0; 128]);
     let window = |start| Window { index: 0, start, size: [8, 8] };
     folder.read_padded(&window([-1, 0]), &choice.bands, &mut scratch, &mut padded).unwrap();
@@ -182,7 +184,7 @@ fn the_finest_of_a_name_counts_and_two_of_one_are_refused() {
     write(&file("x_B02_20m.tif"), [9, 12], twice.clone());
     write(&file("y_B02_10m.tif"), SIZE, utm.clone());
     write(&file("x_B03_20m.tif"), [9, 12], twice);
-    let stack = open_raster(folder.path()).unwrap();
+    let stack = RasterStack::open_folder(folder.path()).unwrap();
     let names: Vec<_> = stack.info().bands.iter().map(|band| band.name.clone().unwrap()).collect();
     assert_eq!((names, stack.info().size), (vec!["B02".to_owned(), "B03".to_owned()], SIZE));
 

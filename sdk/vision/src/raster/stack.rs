@@ -1,5 +1,6 @@
 //! Several files of one scene, read as one raster.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use farsight_spec::{Band, ElementType};
@@ -50,16 +51,16 @@ impl RasterStack {
     /// or whose pixels do not divide each other; the error names both.
     pub fn open(paths: &[PathBuf]) -> Result<Self, RasterError> {
         let folder = paths.first().and_then(|path| path.parent()).unwrap_or(Path::new("")).to_owned();
-        if paths.is_empty() || paths.len() > MAX_FILES {
+        let wrong_count = || {
             let found = format!("{} files; 1 to {MAX_FILES} make one raster", paths.len());
-            return Err(RasterError::Folder { path: folder, found });
+            RasterError::Folder { path: folder.clone(), found }
+        };
+        if paths.len() > MAX_FILES {
+            return Err(wrong_count());
         }
         let files: Vec<Raster> = paths.iter().map(Raster::open).collect::<Result<_, _>>()?;
         // The first of the finest files.
-        let finest = files.iter().rev().max_by_key(|file| file.info().size);
-        let Some(finest) = finest else {
-            return Err(RasterError::Folder { path: folder, found: "no files".into() });
-        };
+        let finest = files.iter().rev().max_by_key(|file| file.info().size).ok_or_else(wrong_count)?;
         let ratios: Vec<usize> = files.iter().map(|file| ratio(finest, file)).collect::<Result<_, _>>()?;
         let (places, named_by_file) = places(&files, &ratios);
         let info = info(&files, finest, &places);
@@ -192,6 +193,10 @@ impl RasterSource for RasterStack {
             let height = height.div_ceil(ratio).saturating_add(2);
             raster.set_cache_bytes(raster.bytes_for_windows(height, places.count()));
         }
+    }
+
+    fn set_threads(&mut self, threads: NonZeroUsize) {
+        self.files.iter_mut().for_each(|file| file.set_threads(threads));
     }
 
     fn read_padded(
