@@ -47,6 +47,14 @@ fn same(found: f32, expected: f32) -> bool {
 #[test]
 fn coarse_bands_come_as_torch_and_gdal_bring_them() {
     for (folder, mut stack, bands) in stacks() {
+        let all: Vec<usize> = (0..bands.len()).collect();
+        let mut every = vec![0.0; bands.len() * 60];
+        let mut alone = every.clone();
+        stack.read_window(3, 5, 6, 10, &all, &mut alone).unwrap();
+        stack.set_threads(NonZeroUsize::new(3).unwrap());
+        stack.read_window(3, 5, 6, 10, &all, &mut every).unwrap();
+        assert!(every.iter().zip(&alone).all(|(a, b)| same(*a, *b)));
+        assert!(stack.read_window(3, 5, 6, 10, &[0, 9, 1, 2], &mut every).is_err());
         assert_eq!((stack.info().size, stack.info().bands.len()), (SIZE, bands.len()));
         for (method, name) in [(Resample::Nearest, "nearest"), (Resample::Bilinear, "bilinear")] {
             stack.set_resample(method);
