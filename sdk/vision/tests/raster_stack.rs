@@ -3,6 +3,7 @@
 #![cfg(feature = "rasters")]
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use farsight_spec::{Band, ElementType};
@@ -46,6 +47,14 @@ fn same(found: f32, expected: f32) -> bool {
 #[test]
 fn coarse_bands_come_as_torch_and_gdal_bring_them() {
     for (folder, mut stack, bands) in stacks() {
+        let all: Vec<usize> = (0..bands.len()).collect();
+        let mut every = vec![0.0; bands.len() * 60];
+        let mut alone = every.clone();
+        stack.read_window(3, 5, 6, 10, &all, &mut alone).unwrap();
+        stack.set_threads(NonZeroUsize::new(3).unwrap());
+        stack.read_window(3, 5, 6, 10, &all, &mut every).unwrap();
+        assert!(every.iter().zip(&alone).all(|(a, b)| same(*a, *b)));
+        assert!(stack.read_window(3, 5, 6, 10, &[0, 9, 1, 2], &mut every).is_err());
         assert_eq!((stack.info().size, stack.info().bands.len()), (SIZE, bands.len()));
         for (method, name) in [(Resample::Nearest, "nearest"), (Resample::Bilinear, "bilinear")] {
             stack.set_resample(method);
@@ -99,6 +108,7 @@ fn a_folder_opens_as_one_raster_and_reads_reflected() {
     let mut folder = open_raster(golden("stacks/ben")).unwrap();
     let choice = folder.choose_bands(&[band("B01"), band("B02")], 1).unwrap();
     folder.expect_windows(8, 2);
+    folder.set_threads(NonZeroUsize::new(2).unwrap());
     let (mut scratch, mut padded, mut inside) = (Vec::new(), vec![0.0; 128], vec![0.0; 128]);
     let window =
         |start| Window { index: 0, start, size: [8, 8], padding: farsight_vision::Padding::Symmetric };
@@ -183,7 +193,7 @@ fn the_finest_of_a_name_counts_and_two_of_one_are_refused() {
     write(&file("x_B02_20m.tif"), [9, 12], twice.clone());
     write(&file("y_B02_10m.tif"), SIZE, utm.clone());
     write(&file("x_B03_20m.tif"), [9, 12], twice);
-    let stack = open_raster(folder.path()).unwrap();
+    let stack = RasterStack::open_folder(folder.path()).unwrap();
     let names: Vec<_> = stack.info().bands.iter().map(|band| band.name.clone().unwrap()).collect();
     assert_eq!((names, stack.info().size), (vec!["B02".to_owned(), "B03".to_owned()], SIZE));
 

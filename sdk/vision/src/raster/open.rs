@@ -5,17 +5,26 @@ use std::path::{Path, PathBuf};
 use super::stack::MAX_FILES;
 use super::{Raster, RasterError, RasterSource, RasterStack};
 
-/// Opens a file as a [`Raster`], or a folder of GeoTIFFs of one scene as a [`RasterStack`], the files in the order
-/// of their names.
+/// Opens a file as a [`Raster`], or a folder of GeoTIFFs of one scene as a [`RasterStack`].
 ///
 /// # Errors
-/// As those; or the folder holds no GeoTIFF, too many, or a scene in JPEG 2000, which is not read here.
+/// As [`Raster::open`] and [`RasterStack::open_folder`].
 pub fn open_raster(path: impl AsRef<Path>) -> Result<Box<dyn RasterSource + Send>, RasterError> {
     let path = path.as_ref();
     if path.is_dir() {
-        Ok(Box::new(RasterStack::open(&files(path)?)?))
-    } else {
-        Ok(Box::new(Raster::open(path)?))
+        return Ok(Box::new(RasterStack::open_folder(path)?));
+    }
+    Ok(Box::new(Raster::open(path)?))
+}
+
+impl RasterStack {
+    /// Opens a folder's GeoTIFFs, in the order of their names.
+    ///
+    /// # Errors
+    /// As [`RasterStack::open`]; or the folder holds no GeoTIFF, too many, or a scene in JPEG 2000, which is not
+    /// read here.
+    pub fn open_folder(folder: impl AsRef<Path>) -> Result<Self, RasterError> {
+        Self::open(&files(folder.as_ref())?)
     }
 }
 

@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn refuses_scales_that_cannot_be() {
-        let rows: &[((f64, f64), &[usize], usize, &str)] = &[
+        type Row<'a> = ((f64, f64), &'a [usize], usize, &'a str);
+        let rows: &[Row<'_>] = &[
             ((0.0, 1.0), &[0], 2, "band 1 has the scale 0"),
             ((f64::NAN, 1.0), &[0], 2, "scale NaN"),
             ((1.0, f64::INFINITY), &[0], 2, "offset inf"),

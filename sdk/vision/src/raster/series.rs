@@ -1,5 +1,6 @@
 //! Several dates of one scene as one raster.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use farsight_spec::Band;
@@ -90,6 +91,10 @@ impl RasterSource for RasterSeries {
     fn expect_windows(&mut self, height: usize, bands: usize) {
         let each = bands.div_ceil(self.dates.len());
         self.dates.iter_mut().for_each(|date| date.expect_windows(height, each));
+    }
+
+    fn set_threads(&mut self, threads: NonZeroUsize) {
+        self.dates.iter_mut().for_each(|date| date.set_threads(threads));
     }
 
     fn read_padded(

@@ -1,11 +1,14 @@
 //! Where a raster's windows come from.
 
+use std::num::NonZeroUsize;
+
 use farsight_spec::Band;
 
 use super::{BandChoice, Raster, RasterError, RasterInfo, bands};
 use crate::Window;
 
-/// Where a raster's windows come from: a file ([`Raster`]), or memory ([`MemoryRaster`](crate::MemoryRaster)).
+/// Where a raster's windows come from: a file ([`Raster`]), several
+/// ([`RasterStack`](crate::RasterStack)), or memory ([`MemoryRaster`](crate::MemoryRaster)).
 pub trait RasterSource: Send {
     /// What is known about it.
     fn info(&self) -> &RasterInfo;
@@ -20,6 +23,9 @@ pub trait RasterSource: Send {
 
     /// Says that windows of this height will be read, of so many bands, in row-major order.
     fn expect_windows(&mut self, height: usize, bands: usize);
+
+    /// Sets how many threads decode what a window needs, where there is anything to decode.
+    fn set_threads(&mut self, _threads: NonZeroUsize) {}
 
     /// Reads a window that may reach outside the raster, as [`Raster::read_padded`] does.
     ///
@@ -45,6 +51,10 @@ impl RasterSource for Raster {
 
     fn expect_windows(&mut self, height: usize, bands: usize) {
         self.set_cache_bytes(self.bytes_for_windows(height, bands));
+    }
+
+    fn set_threads(&mut self, threads: NonZeroUsize) {
+        Self::set_threads(self, threads);
     }
 
     fn read_padded(

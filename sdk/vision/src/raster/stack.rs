@@ -1,5 +1,6 @@
 //! Several files of one scene, read as one raster.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use farsight_spec::{Band, ElementType};
@@ -24,12 +25,28 @@ pub struct RasterStack {
     /// Folder of the first file, for messages.
     folder: PathBuf,
     info: RasterInfo,
-    files: Vec<Raster>,
+    files: Vec<Layer>,
     places: Vec<Place>,
     /// What the files' names say, beside `info.bands`: a description need not be the name a model knows.
     named_by_file: Vec<BandInfo>,
     resample: Resample,
+    threads: usize,
+}
+
+/// A file of the stack.
+#[derive(Debug)]
+struct Layer {
+    raster: Raster,
+    /// Its own pixels of a window, before they are brought onto the grid.
     coarse: Vec<f32>,
+}
+
+/// A window on the grid.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    start: [usize; 2],
+    size: [usize; 2],
+    resample: Resample,
 }
 
 /// Where a band of the stack is.
@@ -50,28 +67,21 @@ impl RasterStack {
     /// or whose pixels do not divide each other; the error names both.
     pub fn open(paths: &[PathBuf]) -> Result<Self, RasterError> {
         let folder = paths.first().and_then(|path| path.parent()).unwrap_or(Path::new("")).to_owned();
-        if paths.is_empty() || paths.len() > MAX_FILES {
+        let wrong_count = || {
             let found = format!("{} files; 1 to {MAX_FILES} make one raster", paths.len());
-            return Err(RasterError::Folder { path: folder, found });
+            RasterError::Folder { path: folder.clone(), found }
+        };
+        if paths.len() > MAX_FILES {
+            return Err(wrong_count());
         }
         let files: Vec<Raster> = paths.iter().map(Raster::open).collect::<Result<_, _>>()?;
         // The first of the finest files.
-        let finest = files.iter().rev().max_by_key(|file| file.info().size);
-        let Some(finest) = finest else {
-            return Err(RasterError::Folder { path: folder, found: "no files".into() });
-        };
+        let finest = files.iter().rev().max_by_key(|file| file.info().size).ok_or_else(wrong_count)?;
         let ratios: Vec<usize> = files.iter().map(|file| ratio(finest, file)).collect::<Result<_, _>>()?;
         let (places, named_by_file) = places(&files, &ratios);
         let info = info(&files, finest, &places);
-        Ok(Self {
-            folder,
-            info,
-            files,
-            places,
-            named_by_file,
-            resample: Resample::default(),
-            coarse: Vec::new(),
-        })
+        let files = files.into_iter().map(|raster| Layer { raster, coarse: Vec::new() }).collect();
+        Ok(Self { folder, info, files, places, named_by_file, resample: Resample::default(), threads: 1 })
     }
 
     /// Sets how coarser bands are brought onto the grid.
@@ -112,50 +122,26 @@ impl RasterStack {
         if out.len() != expected {
             return Err(TileError::Length { what: "window buffer", found: out.len(), expected }.into());
         }
+        let mut wanted: Vec<Vec<(Place, &mut [f32])>> = self.files.iter().map(|_| Vec::new()).collect();
         for (&band, out) in bands.iter().zip(out.chunks_exact_mut(height * width)) {
-            self.read_band([row, column], [height, width], band, out)?;
+            match self.places.get(band) {
+                Some(place) => wanted[place.file].push((*place, out)),
+                None => {
+                    self.choose_band_numbers(&[band.saturating_add(1)])?;
+                }
+            }
         }
-        Ok(())
-    }
-
-    fn read_band(
-        &mut self,
-        start: [usize; 2],
-        [height, width]: [usize; 2],
-        band: usize,
-        out: &mut [f32],
-    ) -> Result<(), RasterError> {
-        let Some(&Place { file, band: in_file, ratio }) = self.places.get(band) else {
-            bands::by_number(&self.folder, &self.info.bands, &[band.saturating_add(1)])?;
-            return Ok(());
-        };
-        let file = &mut self.files[file];
-        if ratio == 1 {
-            return file.read_window(start[0], start[1], height, width, &[in_file], out);
-        }
-        let size = file.info().size;
-        let rows = self.resample.reach(start[0], height, ratio, size[0]);
-        let columns = self.resample.reach(start[1], width, ratio, size[1]);
-        self.coarse.resize(rows.len() * columns.len(), 0.0);
-        file.read_window(rows.start, columns.start, rows.len(), columns.len(), &[in_file], &mut self.coarse)?;
-        let upsample = Upsample {
-            method: self.resample,
-            ratio,
-            coarse: &self.coarse,
-            rows,
-            columns,
-            nodata: file.info().nodata,
-            element: file.info().element,
-        };
-        upsample.run(start, width, out);
-        Ok(())
+        let part = Part { start: [row, column], size: [height, width], resample: self.resample };
+        let work = self.files.iter_mut().zip(wanted).filter(|(_, wanted)| !wanted.is_empty()).collect();
+        read_layers(work, part, self.threads)
     }
 
     /// Two files that hold a wanted band in the same resolution: which of them is meant?
     fn check_once(&self, bands: &[BandInfo], wanted: &[Band]) -> Result<(), RasterError> {
         for band in wanted {
             let [first, second, ..] = bands::matching(bands, band)[..] else { continue };
-            let [first, second] = [first, second].map(|band| self.files[self.places[band].file].path());
+            let [first, second] =
+                [first, second].map(|band| self.files[self.places[band].file].raster.path());
             if first != second {
                 let found =
                     format!("both hold the band \"{}\"; give the files of one scene and one date", band.name);
@@ -188,13 +174,20 @@ impl RasterSource for RasterStack {
     }
 
     fn expect_windows(&mut self, height: usize, _bands: usize) {
-        for (file, raster) in self.files.iter_mut().enumerate() {
+        for (file, Layer { raster, .. }) in self.files.iter_mut().enumerate() {
             let mut places = self.places.iter().filter(|place| place.file == file).peekable();
             let Some(ratio) = places.peek().map(|place| place.ratio) else { continue };
             // A pixel more above and below, for those in between.
             let height = height.div_ceil(ratio).saturating_add(2);
             raster.set_cache_bytes(raster.bytes_for_windows(height, places.count()));
         }
+    }
+
+    fn set_threads(&mut self, threads: NonZeroUsize) {
+        self.threads = threads.get();
+        // Files are read side by side; where they are fewer than threads, so are the blocks of each.
+        let files = NonZeroUsize::new(threads.get().div_ceil(self.files.len().max(1)));
+        self.files.iter_mut().for_each(|file| file.raster.set_threads(files.unwrap_or(NonZeroUsize::MIN)));
     }
 
     fn read_padded(
@@ -209,6 +202,52 @@ impl RasterSource for RasterStack {
             self.read_window(row, column, height, width, bands, values)
         })
     }
+}
+
+impl Layer {
+    /// Fills the parts of a window that are this file's bands.
+    fn read(&mut self, part: Part, wanted: &mut [(Place, &mut [f32])]) -> Result<(), RasterError> {
+        wanted.iter_mut().try_for_each(|(place, out)| self.read_band(part, *place, out))
+    }
+
+    fn read_band(&mut self, part: Part, place: Place, out: &mut [f32]) -> Result<(), RasterError> {
+        let Part { start, size: [height, width], resample } = part;
+        let Place { band, ratio, .. } = place;
+        if ratio == 1 {
+            return self.raster.read_window(start[0], start[1], height, width, &[band], out);
+        }
+        let size = self.raster.info().size;
+        let rows = resample.reach(start[0], height, ratio, size[0]);
+        let columns = resample.reach(start[1], width, ratio, size[1]);
+        let coarse = &mut self.coarse;
+        coarse.resize(rows.len() * columns.len(), 0.0);
+        self.raster.read_window(rows.start, columns.start, rows.len(), columns.len(), &[band], coarse)?;
+        let info = self.raster.info();
+        let (nodata, element) = (info.nodata, info.element);
+        Upsample { method: resample, ratio, coarse, rows, columns, nodata, element }.run(start, width, out);
+        Ok(())
+    }
+}
+
+/// A file, and where its bands of a window go.
+type Work<'a> = (&'a mut Layer, Vec<(Place, &'a mut [f32])>);
+
+/// Reads files side by side, on so many threads.
+fn read_layers(mut work: Vec<Work<'_>>, part: Part, threads: usize) -> Result<(), RasterError> {
+    let read =
+        |work: &mut [Work<'_>]| work.iter_mut().try_for_each(|(layer, wanted)| layer.read(part, wanted));
+    if threads <= 1 || work.len() <= 1 {
+        return read(&mut work);
+    }
+    let share = work.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let running: Vec<_> = work.chunks_mut(share).map(|work| scope.spawn(move || read(work))).collect();
+        let results = running.into_iter().map(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        results.collect()
+    })
 }
 
 /// The bands of all files, and what they are called by the files' names.
