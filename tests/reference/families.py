@@ -266,7 +266,7 @@ def floods():
 
 def floods_terratorch():
     """A model of four axes, as TerraTorch's of one date are; u16 with its own nodata tag, 65535."""
-    size = (300, 440)
+    size = (300, 420)
     write("floods-terratorch.tif", lose(stack(TOP, 1, size), 65535, 8), "uint16", UTM14N, 65535)
     stored, nodata = read("floods-terratorch.tif")
     chosen = stored[[1, 2, 3, 8, 11, 12]].astype(np.float32)
