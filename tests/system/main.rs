@@ -10,6 +10,7 @@ mod calls;
 mod classify;
 mod contract;
 mod detect;
+mod families;
 mod farsight;
 mod firmware;
 mod models;
@@ -46,6 +47,7 @@ fn main() {
         detect::trials(),
         classify::trials(),
         segment::trials(),
+        families::trials(),
         outputs::trials(),
         tensors::trials(),
         round_trip::trials(),

@@ -15,7 +15,9 @@ macro_rules! built_in {
 }
 
 const MODELS: &[Entry] = built_in!("models":
-    "csmask-4b-l1c", "csmask-4b-l2a", "csmask-6b-l1c", "csmask-6b-l2a", "deeplab", "imagenet", "tensors", "yolo", "yolox",
+    "csmask-4b-l1c", "csmask-4b-l2a", "csmask-6b-l1c", "csmask-6b-l2a", "deeplab", "imagenet", "prithvi-burn-scars",
+    "prithvi-crops", "prithvi-floods", "prithvi-floods-terratorch", "reben-all", "reben-all-v011", "reben-s1",
+    "reben-s1-v011", "reben-s2", "reben-s2-v011", "tensors", "yolo", "yolox",
 );
 const TARGETS: &[Entry] = built_in!("targets":
     "aarch64-linux", "host", "jetson-nano", "jetson-orin", "jetson-xavier", "raspberry-pi-4", "raspberry-pi-5", "x86_64-linux",
@@ -120,7 +122,9 @@ mod tests {
         {
             let mut files: Vec<String> = std::fs::read_dir(root.join(folder))
                 .unwrap()
-                .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+                .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
                 .collect();
             files.sort();
             assert_eq!(files, names, "{folder}");

@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     let for_rasters = arguments.outputs.are_asked() || arguments.scenes.are_given();
     if for_rasters && !matches!(pipeline.spec().input, Input::Raster(_)) {
         return Err(Failure::usage(
-            "--polygons, --probabilities, --stack, --dates, --scale and --offset are for models that take rasters; \
+            "--polygons, --probabilities, --stack, --dates, --bands, --scale and --offset are for models that take rasters; \
              this one does not",
         ));
     }

@@ -97,7 +97,7 @@ impl Pipeline {
         let (plan, mut reader) = stage.lay(raster, scene)?;
         let info = raster.info().clone();
         stage.fill_coordinates(session, &info, scene)?;
-        let mut answer = RasterAnswer::new(&info, plan.len(), reader.matched);
+        let mut answer = RasterAnswer::new(&info, plan.len(), reader.choice.clone());
         let mut run = Run::new(decoder, &plan)?;
         let mut laps = Laps::start();
         answer.reading = reader.for_each(raster, &plan, plan.windows(), |prepared| {

@@ -13,7 +13,7 @@ mod windows;
 
 use std::time::Duration;
 
-use farsight_vision::{BandMatch, RasterInfo};
+use farsight_vision::{BandChoice, RasterInfo};
 
 use crate::Times;
 
@@ -38,8 +38,8 @@ pub struct RasterAnswer {
     pub nodata_pixels: u64,
     /// Area of a pixel in square metres, where the raster's coordinates are metres.
     pub pixel_area_m2: Option<f64>,
-    /// How the model's bands were found in the file.
-    pub bands: BandMatch,
+    /// Which bands of the raster the model read, all of the first date first, and how they were found.
+    pub bands: BandChoice,
     /// Why the raster looks as if it were in other units than the model's, where it does.
     pub doubt: Option<String>,
 }
@@ -56,7 +56,7 @@ pub struct RasterProgress {
 }
 
 impl RasterAnswer {
-    fn new(info: &RasterInfo, windows: usize, bands: BandMatch) -> Self {
+    fn new(info: &RasterInfo, windows: usize, bands: BandChoice) -> Self {
         Self {
             size: info.size,
             windows,

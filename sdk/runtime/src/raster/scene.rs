@@ -1,6 +1,7 @@
 //! What a raster does not say of itself.
 
-use farsight_vision::{RasterInfo, ToWgs84};
+use farsight_spec::RasterInput;
+use farsight_vision::{BandChoice, BandMatch, RasterInfo, ToWgs84};
 
 use crate::Error;
 
@@ -9,6 +10,8 @@ use crate::Error;
 pub struct Scene {
     /// Year and day of the year (1 to 366) of each date, for models that want them.
     pub dates: Vec<[u16; 2]>,
+    /// The model's bands by their numbers in each date's file, from 1, as GDAL counts; found by name if empty.
+    pub bands: Vec<usize>,
     /// A stored value becomes `value * scale + offset` before anything else; a value that means "no data" stays.
     pub scale: f64,
     /// See `scale`: -1000 takes back the offset of Sentinel-2 products since processing baseline 04.00.
@@ -17,11 +20,33 @@ pub struct Scene {
 
 impl Default for Scene {
     fn default() -> Self {
-        Self { dates: Vec::new(), scale: 1.0, offset: 0.0 }
+        Self { dates: Vec::new(), bands: Vec::new(), scale: 1.0, offset: 0.0 }
     }
 }
 
 impl Scene {
+    /// The bands that were asked for by number, of each date.
+    pub(super) fn numbered(
+        &self,
+        numbers: &[usize],
+        info: &RasterInfo,
+        input: &RasterInput,
+    ) -> Result<BandChoice, Error> {
+        let (wanted, frames, found) = (input.bands.len(), input.frames, info.bands.len());
+        let each = found / frames;
+        if numbers.len() != wanted || !found.is_multiple_of(frames) {
+            return Err(Error::Scene(format!(
+                "{} band number(s) given for {found} bands; the model takes {wanted} of each of {frames} date(s)",
+                numbers.len()
+            )));
+        }
+        if let Some(number) = numbers.iter().find(|number| !(1..=each).contains(*number)) {
+            return Err(Error::Scene(format!("there is no band {number}; each date has {each}, counted from 1")));
+        }
+        let of_date = |date: usize| numbers.iter().map(move |number| date * each + number - 1);
+        Ok(BandChoice { bands: (0..frames).flat_map(of_date).collect(), matched: BandMatch::ByNumber })
+    }
+
     /// The values of an input `[1, frames, 2]`: year and day of the year.
     pub(super) fn date_values(&self, frames: usize) -> Result<Vec<f32>, Error> {
         if self.dates.len() != frames {

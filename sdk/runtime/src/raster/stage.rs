@@ -79,7 +79,10 @@ impl RasterStage {
         raster: &mut dyn RasterSource,
         scene: &Scene,
     ) -> Result<(TilePlan, Reader<'_>), Error> {
-        let choice = raster.choose_bands(&self.spec.bands, self.spec.frames)?;
+        let choice = match scene.bands.as_slice() {
+            [] => raster.choose_bands(&self.spec.bands, self.spec.frames)?,
+            numbers => scene.numbered(numbers, raster.info(), &self.spec)?,
+        };
         let plan = TilePlan::new(raster.info().size, self.window, &self.spec.tiling)?;
         raster.expect_windows(self.window[0], choice.bands.len());
         Ok((plan, Reader::new(self, choice, raster.info(), scene)))

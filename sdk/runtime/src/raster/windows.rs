@@ -4,7 +4,7 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use farsight_spec::{Fill, Units};
-use farsight_vision::{BandChoice, BandMatch, RasterInfo, RasterSource, TilePlan, Window, nodata_mask};
+use farsight_vision::{BandChoice, RasterInfo, RasterSource, TilePlan, Window, nodata_mask};
 
 use super::Scene;
 use super::stage::RasterStage;
@@ -30,7 +30,7 @@ pub(super) struct Reader<'s> {
     stage: &'s RasterStage,
     /// Bands of the raster in the order of the tensor's planes.
     bands: Vec<usize>,
-    pub(super) matched: BandMatch,
+    pub(super) choice: BandChoice,
     nodata: Option<f64>,
     scale: f32,
     offset: f32,
@@ -45,7 +45,7 @@ impl<'s> Reader<'s> {
         Self {
             stage,
             bands,
-            matched: choice.matched,
+            choice,
             nodata: info.nodata.or(stage.spec.nodata),
             scale: scene.scale as f32,
             offset: scene.offset as f32,

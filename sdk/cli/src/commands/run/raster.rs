@@ -168,7 +168,7 @@ pub(super) fn run(
 
 /// Tells what may be wrong although the answer looks right.
 pub(super) fn warn(pipeline: &Pipeline, file: &Path, answer: &RasterAnswer) {
-    if answer.bands == BandMatch::InOrder {
+    if answer.bands.matched == BandMatch::InOrder {
         log::warn!(
             "{}: the file names no bands; they were taken in the model's order, {}",
             file.display(),
@@ -232,7 +232,7 @@ fn mask(
     );
     if let (Some(quicklook), Some(stem)) = (quicklook, stem) {
         files.finish(&mut entry)?;
-        let picture = with_bands(quicklook, raster, pipeline)?.finish(&Classes {
+        let picture = with_bands(quicklook, raster, &answer.bands.bands, pipeline)?.finish(&Classes {
             labels: &labels,
             clear: Some(0),
             nodata: Some(MASK_NODATA),
@@ -248,7 +248,7 @@ fn mask(
 
 fn band_names(pipeline: &Pipeline) -> Vec<String> {
     match &pipeline.spec().input {
-        farsight_spec::Input::Raster(input) => input.bands.iter().map(|band| band.name.clone()).collect(),
+        Input::Raster(input) => input.bands.iter().map(|band| band.name.clone()).collect(),
         _ => Vec::new(),
     }
 }
@@ -257,14 +257,14 @@ fn band_names(pipeline: &Pipeline) -> Vec<String> {
 fn with_bands(
     mut quicklook: Quicklook,
     raster: &mut dyn RasterSource,
+    bands: &[usize],
     pipeline: &Pipeline,
 ) -> Result<Quicklook, Failure> {
-    let farsight_spec::Input::Raster(input) = &pipeline.spec().input else { return Ok(quicklook) };
-    let choice = raster.choose_bands(&input.bands, input.frames).map_err(raster_failure)?;
-    let place = |name: &str| input.bands.iter().position(|band| band.name == name).map(|i| choice.bands[i]);
+    let Input::Raster(input) = &pipeline.spec().input else { return Ok(quicklook) };
+    let place = |name: &str| input.bands.iter().position(|band| band.name == name).map(|i| bands[i]);
     let colours = match (place("red"), place("green"), place("blue")) {
         (Some(red), Some(green), Some(blue)) => [red, green, blue],
-        _ => [choice.bands[0]; 3],
+        _ => [bands[0]; 3],
     };
     let width = raster.info().size[1];
     let nodata = raster.info().nodata.or(input.nodata);

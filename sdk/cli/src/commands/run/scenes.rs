@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
     /// When each date of a raster was taken, for models that want to know; else the files' names say it (…20240531T…)
     #[arg(long, value_name = "YYYY-MM-DD", value_delimiter = ',', value_parser = day)]
     dates: Vec<[u16; 2]>,
+    /// The model's bands by their numbers in the files, counted from 1, in the model's order; else by their names
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    bands: Vec<usize>,
     /// A stored value becomes value * SCALE + OFFSET first; values that mean "no data" stay
     #[arg(long, default_value_t = 1.0, value_parser = finite, allow_negative_numbers = true)]
     scale: f64,
@@ -28,7 +31,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Whether something was asked for that only rasters have.
     pub(super) fn are_given(&self) -> bool {
-        self.stack || !self.dates.is_empty() || self.scale != 1.0 || self.offset != 0.0
+        self.stack || !self.dates.is_empty() || !self.bands.is_empty() || self.scale != 1.0 || self.offset != 0.0
     }
 }
 
@@ -74,7 +77,7 @@ impl Files {
             [] if wants_dates => named(),
             given => given.to_vec(),
         };
-        Scene { dates, scale: arguments.scale, offset: arguments.offset }
+        Scene { dates, bands: arguments.bands.clone(), scale: arguments.scale, offset: arguments.offset }
     }
 }
 
