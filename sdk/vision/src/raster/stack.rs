@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use farsight_spec::{Band, ElementType};
 
@@ -232,21 +233,27 @@ impl Layer {
 /// A file, and where its bands of a window go.
 type Work<'a> = (&'a mut Layer, Vec<(Place, &'a mut [f32])>);
 
-/// Reads files side by side, on so many threads.
-fn read_layers(mut work: Vec<Work<'_>>, part: Part, threads: usize) -> Result<(), RasterError> {
-    let read =
-        |work: &mut [Work<'_>]| work.iter_mut().try_for_each(|(layer, wanted)| layer.read(part, wanted));
-    if threads <= 1 || work.len() <= 1 {
-        return read(&mut work);
-    }
-    let share = work.len().div_ceil(threads);
+/// Reads files side by side, on so many threads; each takes the next file when it is done with one.
+fn read_layers(work: Vec<Work<'_>>, part: Part, threads: usize) -> Result<(), RasterError> {
+    let threads = threads.min(work.len());
+    let left = Mutex::new(work.into_iter());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let read = || {
+        while let Some((layer, mut wanted)) = next() {
+            layer.read(part, &mut wanted)?;
+        }
+        Ok(())
+    };
     std::thread::scope(|scope| {
-        let running: Vec<_> = work.chunks_mut(share).map(|work| scope.spawn(move || read(work))).collect();
-        let results = running.into_iter().map(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        results.collect()
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(read)).collect();
+        let mut result = read();
+        for other in others {
+            match other.join() {
+                Ok(found) => result = result.and(found),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        result
     })
 }
 
