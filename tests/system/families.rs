@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::needs::{Need, python, trial};
+use crate::needs::{Need, benv2, python, trial};
 use crate::{farsight, scratch};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -61,8 +61,12 @@ fn spec_of(case: &Value) -> PathBuf {
 fn matches_reference(name: &str) {
     let (case, bundle) = case(name);
     let saved = scratch::folder("saved");
-    let rasters: Vec<PathBuf> =
-        case["rasters"].as_array().unwrap().iter().map(|file| folder().join(file.as_str().unwrap())).collect();
+    let rasters: Vec<PathBuf> = case["rasters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| folder().join(file.as_str().unwrap()))
+        .collect();
     let mut call: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"run", &bundle, &"--save", &saved];
     call.extend(rasters.iter().map(|file| file as &dyn AsRef<std::ffi::OsStr>));
     let numbers: Vec<String> =
@@ -112,21 +116,55 @@ fn wrong_use() {
         let mut call: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"run", &bundle, &raster];
         call.extend(more.iter().map(|argument| argument as &dyn AsRef<std::ffi::OsStr>));
         let answer = farsight::call(&call);
-        assert_eq!(answer.status, Some(1), "{more:?}");
+        assert_eq!(answer.code, Some(1), "{more:?}");
         assert!(answer.stderr.contains(expected), "{expected}: {}", answer.stderr);
     }
     // Digital numbers where reflectance is expected: an answer, and a warning that says what was seen.
-    let answer = farsight::call(&[&"run", &burn, &file("floods-terratorch.tif"), &"--bands", &"2,3,4,9,12,13"]);
+    let answer =
+        farsight::call(&[&"run", &burn, &file("floods-terratorch.tif"), &"--bands", &"2,3,4,9,12,13"]);
     assert!(answer.stderr.contains("the model wants reflectance"), "{}", answer.stderr);
 }
 
-/// Scores of real patches, from the original one-file-a-band folders, equal configilm's pipeline.
+/// Scores of real patches, from the original folders of one file a band, equal those of configilm's pipeline.
 fn reben() {
     let out = scratch::folder("reben");
-    let script = folder().join("../reben.py");
-    let benv2 = std::env::var_os("FARSIGHT_BENV2").unwrap();
-    python(script.to_str().unwrap(), &[&benv2, &out]);
-    let expected: Value =
-        serde_json::from_slice(&std::fs::read(out.join("expected.json")).unwrap()).unwrap();
-    println!("{expected}");
+    python("reben.py", &[&benv2(), &out]);
+    let expected: Value = serde_json::from_slice(&std::fs::read(out.join("expected.json")).unwrap()).unwrap();
+    for (spec, model) in [
+        ("reben-s1", "reben-s1"),
+        ("reben-s2", "reben-s2"),
+        ("reben-all", "reben-all"),
+        ("reben-s1-v011", "reben-s1"),
+        ("reben-s2-v011", "reben-s2"),
+        ("reben-all-v011", "reben-all"),
+    ] {
+        let bundle = out.join(format!("{spec}.farsight"));
+        let model = folder().join(format!("{model}.onnx"));
+        farsight::document(&[&"compile", &model, &"--spec", &spec, &"--force", &"-o", &bundle]);
+        for patch in expected["patches"].as_array().unwrap() {
+            let of = |sensor: &str, key: &str| out.join(sensor).join(patch[key].as_str().unwrap());
+            let (s1, s2) = (of("S1", "s1"), of("S2", "s2"));
+            let found = match spec {
+                spec if spec.contains("s1") => farsight::document(&[&"run", &bundle, &s1]),
+                spec if spec.contains("s2") => farsight::document(&[&"run", &bundle, &s2]),
+                _ => farsight::document(&[&"run", &bundle, &"--stack", &s1, &s2]),
+            };
+            same_scores(&found, &expected["labels"], &patch["answers"][spec]["scores"]);
+        }
+    }
+}
+
+/// The classes above 0.5 are those of the reference, with its scores.
+fn same_scores(found: &Value, labels: &Value, scores: &Value) {
+    let (labels, scores) = (labels.as_array().unwrap(), scores.as_array().unwrap());
+    let found = found["classes"].as_array().unwrap();
+    for (label, expected) in labels.iter().zip(scores) {
+        let expected = expected.as_f64().unwrap();
+        match found.iter().find(|class| class["label"] == *label) {
+            Some(class) => {
+                assert!((class["score"].as_f64().unwrap() - expected).abs() < 1e-5, "{class}: {expected}")
+            }
+            None => assert!(expected < 0.5 + 1e-5, "{label} is missing: {expected}"),
+        }
+    }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Need {
     Clouds,
     /// The demo's raster in the cache.
     Patches,
+    /// Patches of BigEarthNet v2 in the cache.
+    BigEarthNet,
     /// A Python with the packages of tests/reference/requirements.txt.
     Python,
     /// The command for 64-bit ARM and what runs it here.
@@ -51,6 +53,7 @@ impl Need {
             Self::Assets => lacks(assets().join("detect"), "set FARSIGHT_ASSETS"),
             Self::Clouds => lacks(csmask("model_6b_l2a.onnx"), "cargo xtask setup, or set FARSIGHT_CACHE"),
             Self::Patches => lacks(patches(), "cargo xtask setup, or set FARSIGHT_CACHE"),
+            Self::BigEarthNet => lacks(benv2(), "cargo xtask setup, or set FARSIGHT_CACHE"),
             Self::Arm => farsight::arm().is_none().then(|| {
                 "no command for ARM (cargo xtask cross aarch64 sets FARSIGHT_ARM and FARSIGHT_ARM_EMULATOR)".to_owned()
             }),
@@ -82,6 +85,11 @@ pub(crate) fn csmask(file: &str) -> PathBuf {
 /// Sentinel-2 patches, side by side, as GeoTIFF.
 pub(crate) fn patches() -> PathBuf {
     cache().join("demo/patches.tif")
+}
+
+/// Patches of BigEarthNet v2, both sensors, in an LMDB.
+pub(crate) fn benv2() -> PathBuf {
+    cache().join("benv2")
 }
 
 /// Runs a script of tests/reference; what it prints is one JSON document.

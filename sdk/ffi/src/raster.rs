@@ -150,7 +150,7 @@ mod built {
                 windows: u64::try_from(answer.windows).unwrap_or(u64::MAX),
                 pixels: pixels.as_ptr(),
                 classes: crate::pipeline::number(pixels.len()),
-                in_order: u32::from(answer.bands == BandMatch::InOrder),
+                in_order: u32::from(answer.bands.matched == BandMatch::InOrder),
                 nodata_pixels: answer.nodata_pixels,
             }
         }

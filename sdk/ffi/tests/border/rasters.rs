@@ -30,7 +30,7 @@ pub(crate) fn run(pipeline: &mut Pipeline, case: &RasterCase) -> Result<String, 
         Ok(())
     };
     let answer = pipeline.run_raster(&mut raster, &mut rows, &mut |_| {})?;
-    let in_order = u32::from(answer.bands == BandMatch::InOrder);
+    let in_order = u32::from(answer.bands.matched == BandMatch::InOrder);
     let mut told = format!("raster {} {} {in_order}", answer.windows, answer.nodata_pixels);
     for pixels in &answer.pixels {
         let _ = write!(told, " {pixels}");

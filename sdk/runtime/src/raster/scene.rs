@@ -41,7 +41,9 @@ impl Scene {
             )));
         }
         if let Some(number) = numbers.iter().find(|number| !(1..=each).contains(*number)) {
-            return Err(Error::Scene(format!("there is no band {number}; each date has {each}, counted from 1")));
+            return Err(Error::Scene(format!(
+                "there is no band {number}; each date has {each}, counted from 1"
+            )));
         }
         let of_date = |date: usize| numbers.iter().map(move |number| date * each + number - 1);
         Ok(BandChoice { bands: (0..frames).flat_map(of_date).collect(), matched: BandMatch::ByNumber })

@@ -31,7 +31,8 @@ pub(super) struct Reader<'s> {
     /// Bands of the raster in the order of the tensor's planes.
     bands: Vec<usize>,
     pub(super) choice: BandChoice,
-    nodata: Option<f64>,
+    /// The value of each plane that means "no data".
+    nodata: Vec<Option<f64>>,
     scale: f32,
     offset: f32,
     scratch: Vec<f32>,
@@ -41,12 +42,14 @@ pub(super) struct Reader<'s> {
 
 impl<'s> Reader<'s> {
     pub(super) fn new(stage: &'s RasterStage, choice: BandChoice, info: &RasterInfo, scene: &Scene) -> Self {
-        let bands = stage.spec.planes().into_iter().map(|place| choice.bands[place]).collect();
+        let bands: Vec<usize> = stage.spec.planes().into_iter().map(|place| choice.bands[place]).collect();
+        let nodata = |band: &usize| info.bands[*band].nodata.or(info.nodata).or(stage.spec.nodata);
+        let nodata = bands.iter().map(nodata).collect();
         Self {
             stage,
             bands,
             choice,
-            nodata: info.nodata.or(stage.spec.nodata),
+            nodata,
             scale: scene.scale as f32,
             offset: scene.offset as f32,
             scratch: Vec::new(),
@@ -121,10 +124,7 @@ impl<'s> Reader<'s> {
     }
 
     fn mark_nodata(&self, tensor: &[f32], mask: &mut [bool]) {
-        match self.nodata {
-            Some(nodata) => nodata_mask(tensor, nodata, self.stage.spec.nodata_rule, mask),
-            None => mask.fill(false),
-        }
+        nodata_mask(tensor, &self.nodata, self.stage.spec.nodata_rule, mask);
         for plane in tensor.chunks_exact(mask.len()) {
             for (is_nodata, value) in mask.iter_mut().zip(plane) {
                 *is_nodata |= value.is_nan();
@@ -134,20 +134,24 @@ impl<'s> Reader<'s> {
 
     /// From stored values to what the model's statistics are of.
     fn to_units(&mut self, tensor: &mut [f32]) {
-        let nodata = self.nodata.map(|value| value as f32);
-        let is_plain = self.scale == 1.0 && self.offset == 0.0;
-        if !is_plain || self.stage.spec.fill.is_some() {
-            for value in tensor.iter_mut() {
-                *value = match (Some(*value) == nodata, self.stage.spec.fill) {
-                    (false, _) => *value * self.scale + self.offset,
-                    (true, None) => *value,
-                    (true, Some(Fill::Raw(value))) => value as f32,
-                    (true, Some(Fill::Tensor(_))) => f32::NAN,
-                };
+        let (scale, offset, fill) = (self.scale, self.offset, self.stage.spec.fill);
+        let is_plain = scale == 1.0 && offset == 0.0 && fill.is_none();
+        let pixels = tensor.len() / self.nodata.len().max(1);
+        for (plane, nodata) in tensor.chunks_exact_mut(pixels.max(1)).zip(&self.nodata) {
+            let nodata = nodata.map(|value| value as f32);
+            let real = |value: f32| match (Some(value) == nodata, fill) {
+                (false, _) => value * scale + offset,
+                (true, None) => value,
+                (true, Some(Fill::Raw(value))) => value as f32,
+                (true, Some(Fill::Tensor(_))) => f32::NAN,
+            };
+            for value in plane.iter().step_by(SAMPLE).filter(|value| Some(**value) != nodata) {
+                let value = value * scale + offset;
+                self.seen = [self.seen[0].min(value), self.seen[1].max(value)];
             }
-        }
-        for value in tensor.iter().step_by(SAMPLE).filter(|value| Some(**value) != nodata) {
-            self.seen = [self.seen[0].min(*value), self.seen[1].max(*value)];
+            if !is_plain {
+                plane.iter_mut().for_each(|value| *value = real(*value));
+            }
         }
     }
 

@@ -66,20 +66,26 @@ impl RasterNormalise {
     }
 }
 
-/// Marks the pixels of a raw `[bands, height, width]` buffer that hold no data: `nodata`, which may be NaN, in every
-/// band or in one, as `rule` says. `mask` has one value a pixel, and is all false where it does not fit the buffer.
+/// Marks the pixels of a raw `[bands, height, width]` buffer that hold no data: the nodata value of the band, which may
+/// be NaN, in every band or in one, as `rule` says. `nodata` has one value a band, or none where a band has none.
+/// `mask` has one value a pixel, and is all false where it does not fit the buffer.
 ///
 /// Every band: ukis-csmask 1.0.0 `mask.py` (`np.all(img == nodata, axis=2)`), except that there a NaN equals nothing.
 /// One band: hls-foundation-os `model_inference.py`. To be called before the values are normalised.
-pub fn nodata_mask(values: &[f32], nodata: f64, rule: NodataRule, mask: &mut [bool]) {
-    let fits = !mask.is_empty() && !values.is_empty() && values.len().is_multiple_of(mask.len());
+pub fn nodata_mask(values: &[f32], nodata: &[Option<f64>], rule: NodataRule, mask: &mut [bool]) {
+    let fits = !mask.is_empty() && !values.is_empty() && values.len() == mask.len() * nodata.len();
     let all = rule == NodataRule::AllBands;
     mask.fill(fits && all);
     if !fits {
         return;
     }
-    let nodata = nodata as f32;
-    for band in values.chunks_exact(mask.len()) {
+    for (band, nodata) in values.chunks_exact(mask.len()).zip(nodata) {
+        let Some(nodata) = nodata.map(|value| value as f32) else {
+            if all {
+                mask.fill(false);
+            }
+            continue;
+        };
         for (mask, value) in mask.iter_mut().zip(band) {
             let is_nodata = *value == nodata || (value.is_nan() && nodata.is_nan());
             *mask = if all { *mask & is_nodata } else { *mask | is_nodata };
@@ -136,18 +142,29 @@ mod tests {
         ];
         for (nodata, values, expected) in rows {
             let mut mask = vec![true; 3];
-            nodata_mask(values, *nodata, NodataRule::AllBands, &mut mask);
-            assert_eq!(&mask, expected, "{nodata}");
+            let nodata = vec![Some(*nodata); values.len() / 3];
+            nodata_mask(values, &nodata, NodataRule::AllBands, &mut mask);
+            assert_eq!(&mask, expected, "{nodata:?}");
         }
         for (values, expected) in
             [([0.0, 1.0, 0.0, 2.0], [true, false]), ([1.0, 1.0, 1.0, 0.0], [false, true])]
         {
             let mut mask = [false; 2];
-            nodata_mask(&values, 0.0, NodataRule::AnyBand, &mut mask);
+            nodata_mask(&values, &[Some(0.0); 2], NodataRule::AnyBand, &mut mask);
             assert_eq!(mask, expected);
         }
         let mut mask = [true; 4];
-        nodata_mask(&[0.0; 6], 0.0, NodataRule::AllBands, &mut mask);
+        nodata_mask(&[0.0; 6], &[Some(0.0)], NodataRule::AllBands, &mut mask);
         assert_eq!(mask, [false; 4]);
+        // A band without such a value always holds data; each band has its own.
+        let mut mask = [false; 1];
+        for (nodata, rule, expected) in [
+            ([Some(0.0), None], NodataRule::AllBands, false),
+            ([Some(0.0), None], NodataRule::AnyBand, true),
+            ([Some(0.0), Some(7.0)], NodataRule::AllBands, true),
+        ] {
+            nodata_mask(&[0.0, 7.0], &nodata, rule, &mut mask);
+            assert_eq!(mask, [expected]);
+        }
     }
 }

@@ -31,7 +31,11 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Whether something was asked for that only rasters have.
     pub(super) fn are_given(&self) -> bool {
-        self.stack || !self.dates.is_empty() || !self.bands.is_empty() || self.scale != 1.0 || self.offset != 0.0
+        self.stack
+            || !self.dates.is_empty()
+            || !self.bands.is_empty()
+            || self.scale != 1.0
+            || self.offset != 0.0
     }
 }
 
