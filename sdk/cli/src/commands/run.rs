@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     outputs: raster::Outputs,
     #[command(flatten)]
-    scenes: scenes::Arguments,
+    scenes: scenes::SceneArguments,
 }
 
 /// A threshold between 0 and 1.

@@ -149,7 +149,7 @@ pub(super) fn run(
     files: &scenes::Files,
     stem: Option<&Path>,
     outputs: &Outputs,
-    arguments: &scenes::Arguments,
+    arguments: &scenes::SceneArguments,
 ) -> Result<Value, Failure> {
     let mut raster = files.open().map_err(raster_failure)?;
     let scene = match &pipeline.spec().input {

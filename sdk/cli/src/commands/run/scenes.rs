@@ -10,7 +10,7 @@ use super::Failure;
 
 /// How rasters are put together.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct SceneArguments {
     /// All inputs are bands of one raster: files of a band or several each, or folders of such files
     #[arg(long)]
     stack: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     offset: f64,
 }
 
-impl Arguments {
+impl SceneArguments {
     /// Whether something was asked for that only rasters have.
     pub(super) fn are_given(&self) -> bool {
         self.stack
@@ -74,7 +74,7 @@ impl Files {
     }
 
     /// What the files do not say of themselves.
-    pub(super) fn scene(&self, input: &RasterInput, arguments: &Arguments) -> Scene {
+    pub(super) fn scene(&self, input: &RasterInput, arguments: &SceneArguments) -> Scene {
         let wants_dates = input.coordinates.as_ref().is_some_and(|names| names.dates.is_some());
         let named = || self.dates.iter().filter_map(|files| day_in(&files[0])).collect();
         let dates = match arguments.dates.as_slice() {
@@ -92,7 +92,7 @@ impl Files {
 pub(super) fn gather(
     given: &[PathBuf],
     input: &RasterInput,
-    arguments: &Arguments,
+    arguments: &SceneArguments,
 ) -> Result<Vec<Files>, Failure> {
     let mut paths = Vec::new();
     for path in given {
