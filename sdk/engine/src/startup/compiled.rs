@@ -8,12 +8,12 @@ use std::path::Path;
 use farsight_spec::Provider;
 
 use super::{StartUp, made, optimization};
+use crate::cache::PROVIDERS;
 use crate::cache::entry::{Entry, Found};
 use crate::cache::key::Key;
 use crate::provider::{self, with_own_options};
 use crate::{Caching, Library, Model, ProviderReport, Result, Session, Settings, machine};
 
-const PROVIDERS: &str = "providers";
 const NOT_TAKEN: &str = "the provider does not take back what it keeps";
 
 /// How something was opened that keeps files in a folder.

@@ -8,13 +8,13 @@ use ort::session::builder::SessionBuilder;
 
 use super::align::align_weights;
 use super::{StartUp, made, optimization};
+use crate::cache::SESSIONS;
 use crate::cache::entry::{Entry, Files, Found};
 use crate::cache::key::Key;
 use crate::raw::{self, Graph, Mapped};
 use crate::session::{builder, set};
 use crate::{Caching, EngineError, Library, Model, ProviderReport, Result, Session, Settings};
 
-const SESSIONS: &str = "sessions";
 const FILE: &str = "session.ort";
 
 /// A session's place in the cache, and how it is opened.
