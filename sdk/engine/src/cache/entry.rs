@@ -113,8 +113,8 @@ impl Entry {
         let temporary = temporary.map_err(|error| failed(parent, &error))?;
         let new = temporary.path().join("new");
         fs::create_dir(&new).map_err(|error| failed(&new, &error))?;
-        make(&new)?;
-        self.seal(&new)?;
+        let made = make(&new).and_then(|()| self.seal(&new));
+        made.map_err(|reason| cannot_write(&new).unwrap_or(reason))?;
         self.replace(&new, &temporary.path().join("old")).map_err(|error| failed(&self.folder, &error))
     }
 
@@ -169,6 +169,22 @@ fn record(folder: &Path) -> Result<Record, String> {
         Some(name) => Err(format!("{KEY_FILE} names the file {name:?}")),
         None => Ok(record),
     }
+}
+
+/// Why nothing can be written to a folder, most likely since the disk is full: ONNX Runtime does not tell.
+fn cannot_write(folder: &Path) -> Option<String> {
+    let file = folder.join("probe");
+    let write = || {
+        fs::write(&file, [1; 64 << 10])?;
+        File::open(&file)?.sync_all()
+    };
+    let error = write().err()?;
+    let what = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
+        _ => "nothing more can be written",
+    };
+    let place = folder.parent().and_then(Path::parent).unwrap_or(folder).display();
+    Some(format!("{what}: {place}: {error}; make room there, or choose another place with FARSIGHT_CACHE"))
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -257,7 +273,9 @@ fn check_parents(folder: &Path) -> Result<(), String> {
 fn check_parent(above: &Path, metadata: &Metadata) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt;
     let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
-    if owner != 0 && owner != raw::user() {
+    // Whoever owns `/` may do everything (in a name space of its own that is not always user 0).
+    let is_system = owner == 0 || Path::new("/").metadata().is_ok_and(|root| root.uid() == owner);
+    if !is_system && owner != raw::user() {
         return Err(format!("{} above it belongs to another user (number {owner})", above.display()));
     }
     // Many systems give each user a group of the same number, which may write what the user may.

@@ -94,7 +94,10 @@ impl Optimized {
             let options = set("the log level", options.with_log_level(LogLevel::Error))?;
             crate::session::graph(self.library, model, &options)
         };
-        save().map(drop).map_err(|error: EngineError| error.to_string())?;
+        save().map(drop).map_err(|error: EngineError| match error {
+            EngineError::Model { reason, .. } => format!("ONNX Runtime did not save it: {reason}"),
+            other => other.to_string(),
+        })?;
         align_weights(file)
     }
 
