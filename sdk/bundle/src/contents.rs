@@ -204,7 +204,7 @@ fn manifest(contents: &Contents, entries: &[Entry<'_>]) -> Result<Vec<u8>, Fault
         version: contents.version.clone(),
         tool: contents.tool.clone(),
         onnxruntime: contents.onnxruntime.clone(),
-        precision: precision_name(contents.precision)?,
+        precision: contents.precision.name().to_owned(),
         models: vec![ModelEntry {
             entry: layout::MODEL.to_owned(),
             source_sha256: contents.source_sha256,
@@ -223,14 +223,6 @@ fn manifest(contents: &Contents, entries: &[Entry<'_>]) -> Result<Vec<u8>, Fault
     let json = manifest.to_json()?;
     check_size(MANIFEST, json.len(), MAX_MANIFEST)?;
     Ok(json)
-}
-
-/// As the recipe spells it.
-fn precision_name(precision: Precision) -> Result<String, Fault> {
-    match serde_json::to_value(precision) {
-        Ok(serde_json::Value::String(name)) => Ok(name),
-        _ => Err(Fault::Contents { what: format!("the precision {precision:?} has no name") }),
-    }
 }
 
 fn self_test_entry(test: &SelfTest<'_>) -> SelfTestEntry {

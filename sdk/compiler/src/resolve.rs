@@ -67,8 +67,9 @@ fn only_input<'a>(inputs: &'a [TensorInfo], what: &str) -> Result<&'a TensorInfo
     };
     if !matches!(tensor.element, ElementType::F32 | ElementType::F16) {
         return Err(CompileError::Unresolved(format!(
-            "the input `{}` is {:?}; {what} fills float32 or float16. Use --spec tensors",
-            tensor.name, tensor.element
+            "the input `{}` is {}; {what} fills f32 or f16. Use --spec tensors",
+            tensor.name,
+            tensor.element.name()
         )));
     }
     Ok(tensor)
@@ -143,7 +144,8 @@ fn decide_layout(
     };
     match (given, found) {
         (Some(given), Some(found)) if given != found => Err(CompileError::Unresolved(format!(
-            "the spec says layout {given:?}, the input `{}` has shape {}",
+            "the spec says layout {}, the input `{}` has shape {}",
+            format!("{given:?}").to_lowercase(),
             tensor.name,
             tensor.shape_text()
         ))),
@@ -183,8 +185,9 @@ fn decide_side(
 fn resolve_raster(raster: &mut RasterInput, tensor: &TensorInfo) -> Result<[usize; 4], CompileError> {
     if tensor.element != ElementType::F32 {
         return Err(CompileError::Unresolved(format!(
-            "the input `{}` is {:?}; a raster fills float32 (a Cast at the model's input does it)",
-            tensor.name, tensor.element
+            "the input `{}` is {}; a raster fills f32 (a Cast at the model's input does it)",
+            tensor.name,
+            tensor.element.name()
         )));
     }
     let axes = four_axes(tensor)?;

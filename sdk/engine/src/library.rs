@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use farsight_spec::OrtBuild;
+use farsight_spec::{OrtBuild, version_numbers};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
-use crate::find::{Surroundings, candidates, numbers};
+use crate::find::{Surroundings, candidates};
 use crate::probe::probe;
 use crate::provider::short_name;
 use crate::{EngineError, Place, Result, raw};
@@ -141,7 +141,7 @@ impl Library {
                 reason: reason.clone(),
             });
         }
-        if numbers(&self.version) < numbers(&build.oldest) {
+        if version_numbers(&self.version) < version_numbers(&build.oldest) {
             return Err(EngineError::OlderThanTarget {
                 path: self.path.clone(),
                 found: self.version.clone(),

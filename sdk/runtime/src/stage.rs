@@ -98,8 +98,9 @@ pub(crate) fn check_input(session: &Session, spec: &ModelSpec, what: &str) -> Re
     let found = session.input_shape(0)?;
     if found != Some(expected.as_slice()) {
         return Err(Error::Contract(format!(
-            "the input `{}` has shape {:?}, the spec says {expected:?}",
-            tensor.name, tensor.shape
+            "the input `{}` has shape {}, the spec says {expected:?}",
+            tensor.name,
+            tensor.shape_text()
         )));
     }
     Ok(())
@@ -162,6 +163,10 @@ pub(crate) fn output_shape(session: &Session, index: usize) -> Result<Vec<usize>
     let seen = session.output_shape(index).ok();
     let axis = |(place, axis): (usize, &Option<usize>)| axis.or_else(|| Some(*seen?.get(place)?));
     declared.shape.iter().enumerate().map(axis).collect::<Option<_>>().ok_or_else(|| {
-        Error::Contract(format!("the output `{}` has the open shape {:?}", declared.name, declared.shape))
+        Error::Contract(format!(
+            "the output `{}` has the open shape {}",
+            declared.name,
+            declared.shape_text()
+        ))
     })
 }
