@@ -35,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("contract::doctor_for_a_target", LIBRARY, doctor_for_a_target),
         trial("contract::doctor_of_a_cpu_that_lacks_a_feature", &[], doctor_of_a_lesser_cpu),
         trial("contract::doctor_names_nobody", &[], doctor_names_nobody),
+        trial("contract::doctor_hides_the_bundle", &[], doctor_hides_the_bundle),
         trial("contract::models_and_targets", &[], models_and_targets),
     ]
 }
@@ -400,6 +401,9 @@ fn doctor() {
         ("/self_test/values", "number"),
         ("/self_test/outside", "number"),
         ("/self_test/max_abs_error", "number"),
+        ("/self_test/tolerance/absolute", "number"),
+        ("/self_test/tolerance/relative", "number"),
+        ("/self_test/startup", "text"),
         ("/self_test/ms/open", "number"),
         ("/self_test/ms/session", "number"),
         ("/self_test/ms/first_run", "number"),
@@ -524,6 +528,15 @@ fn doctor_names_nobody() {
         assert!(text.contains("~/lib.so") && text.contains("/home/USER/x.so"), "{text}");
         assert!(!text.contains("anna") && !text.contains("bert"), "{text}");
     }
+}
+
+/// Nor does the bundle's name: a damaged one is told as BUNDLE.
+fn doctor_hides_the_bundle() {
+    let bundle = scratch::folder("bert").join("barn-of-bert.farsight");
+    std::fs::write(&bundle, "no bundle").unwrap();
+    let answer = farsight::call_json(&[&"doctor", &bundle]);
+    assert_eq!(answer.code, Some(1));
+    assert!(answer.stdout.contains("BUNDLE: ") && !answer.stdout.contains("bert"), "{}", answer.stdout);
 }
 
 fn models_and_targets() {

@@ -127,6 +127,10 @@ fn labels() {
         refused(&[&"compile", &models::detector(), &"--spec", &"yolo", &"--labels", &labels], words);
     };
     compile("cow,dog,cat", &["3 classes", "with 2 classes", "labels"]);
+    let slip = [&"compile" as &dyn AsRef<std::ffi::OsStr>, &models::detector(), &"--labels", &"names.names"];
+    let answer = crate::farsight::call(&slip);
+    assert_eq!(answer.code, Some(2), "{}", answer.stderr);
+    assert!(answer.stderr.contains("names.names: there is no such file"), "{}", answer.stderr);
     let call: [&dyn AsRef<OsStr>; 6] =
         [&"compile", &models::segmenter(), &"--spec", &"deeplab", &"--labels", &"a,b,c"];
     refused(&call, &["3 labels", "21 classes", "--labels"]);

@@ -16,6 +16,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("warm::int8_gives_the_same_bits", &[Need::Library, Need::Assets], int8),
         trial("warm::prepared_once", &[Need::Library], prepared_once),
         trial("warm::a_place_that_cannot_be_written", &[Need::Library], cannot_be_written),
+        trial("warm::a_full_disk", &[Need::Library, Need::Mount], full_disk),
+        trial("warm::what_other_models_left_is_pruned", &[Need::Library], pruned),
     ]
 }
 
@@ -126,4 +128,43 @@ fn cannot_be_written() {
     let error = answer.document()["error"].clone();
     assert_eq!(error["kind"], "cache");
     assert!(error["message"].as_str().unwrap().contains("/proc/nowhere/sessions"), "{error}");
+}
+
+fn full_disk() {
+    let cache = scratch::folder("warm-full");
+    let bundle = bundles::detector().bundle.to_str().unwrap();
+    let library = farsight_engine::search(None).into_iter().find(|found| found.verdict.is_ok());
+    let inner = farsight::command(&[&"warm", &bundle, &"--onnxruntime", &library.expect("a library").path]);
+    // In a name space of its own: the disk goes with the shell. It is full but for the folders.
+    let script =
+        "mount -t tmpfs -o size=64k none \"$0\" || exit 99; head -c 60000 /dev/zero > \"$0/x\"; \"$@\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(&cache);
+    command.arg(inner.get_program()).args(inner.get_args()).env("FARSIGHT_CACHE", &cache);
+    let answer = farsight::wait(command);
+    assert_eq!(answer.code, Some(1), "{}", answer.stderr);
+    let expected = format!("nothing could be kept: the disk is full: {}/sessions: No space", cache.display());
+    assert!(answer.stderr.contains(&expected), "{}", answer.stderr);
+}
+
+fn pruned() {
+    let cache = scratch::folder("warm-prune");
+    let names =
+        [bundles::detector(), bundles::segmenter()].map(|made| made.bundle.to_str().unwrap().to_owned());
+    let [detector, segmenter] = names.each_ref().map(String::as_str);
+    let [first, second] = [detector, segmenter].map(|bundle| {
+        let found = document(&cache, &["warm", bundle]);
+        assert!(found["pruned"].is_null());
+        PathBuf::from(found["folder"].as_str().unwrap())
+    });
+    let found = document(&cache, &["warm", segmenter, "--prune", "--keep", detector]);
+    assert_eq!(found["pruned"], serde_json::json!({"folders": [], "bytes": 0}));
+    let found = document(&cache, &["warm", segmenter, "--prune"]);
+    assert_eq!(found["pruned"]["folders"][0], first.to_str().unwrap());
+    assert!(found["pruned"]["bytes"].as_u64().unwrap() > 500);
+    assert!(!first.exists() && second.exists());
+    // A wrong name is told before anything is removed.
+    let answer = call(&cache, &["warm", detector, "--prune", "--keep", "gone.farsight"]);
+    assert_eq!(answer.code, Some(1));
+    assert!(answer.stderr.contains("gone.farsight") && second.exists(), "{}", answer.stderr);
 }

@@ -15,6 +15,7 @@ use crate::error::{BundleError, Fault};
 use crate::limits::{MAX_ENTRIES, MAX_LABELS_TEXT, MAX_MANIFEST, MAX_RATIO, MAX_TOML};
 use crate::manifest::{EntryInfo, FORMAT, Manifest, ModelEntry, SampleEntry, SelfTestEntry, TargetEntry};
 use crate::self_test::{Sample, SelfTest, byte_count};
+use crate::temporary::temporary_beside;
 use crate::{labels, layout};
 
 /// Everything that a bundle holds.
@@ -80,22 +81,13 @@ fn write_file(path: &Path, contents: &Contents) -> Result<u64, Fault> {
     if path.is_dir() {
         return Err(Fault::NotAFile { found: "a folder" });
     }
-    let temporary = temporary_file(folder)?;
+    let temporary = temporary_beside(path).map_err(|e| Fault::io("create a temporary file beside", e))?;
     let out = ZipWriter::new(BufWriter::new(temporary.as_file()));
     let bytes = write_entries(out, &manifest, &entries)?;
     temporary.as_file().sync_all().map_err(|e| Fault::io("write", e))?;
     temporary.persist(path).map_err(|e| Fault::io("rename the finished file to", e.error))?;
     sync_folder(folder)?;
     Ok(bytes)
-}
-
-fn temporary_file(folder: &Path) -> Result<tempfile::NamedTempFile, Fault> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".farsight-").suffix(".tmp");
-    // As any new file: the umask decides who may read it.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(|e| Fault::io("create a temporary file beside", e))
 }
 
 /// Makes a rename durable. Windows has no such call for folders.
@@ -204,7 +196,7 @@ fn manifest(contents: &Contents, entries: &[Entry<'_>]) -> Result<Vec<u8>, Fault
         version: contents.version.clone(),
         tool: contents.tool.clone(),
         onnxruntime: contents.onnxruntime.clone(),
-        precision: precision_name(contents.precision)?,
+        precision: contents.precision.name().to_owned(),
         models: vec![ModelEntry {
             entry: layout::MODEL.to_owned(),
             source_sha256: contents.source_sha256,
@@ -223,14 +215,6 @@ fn manifest(contents: &Contents, entries: &[Entry<'_>]) -> Result<Vec<u8>, Fault
     let json = manifest.to_json()?;
     check_size(MANIFEST, json.len(), MAX_MANIFEST)?;
     Ok(json)
-}
-
-/// As the recipe spells it.
-fn precision_name(precision: Precision) -> Result<String, Fault> {
-    match serde_json::to_value(precision) {
-        Ok(serde_json::Value::String(name)) => Ok(name),
-        _ => Err(Fault::Contents { what: format!("the precision {precision:?} has no name") }),
-    }
 }
 
 fn self_test_entry(test: &SelfTest<'_>) -> SelfTestEntry {

@@ -35,6 +35,7 @@ mod name;
 mod outline;
 mod self_test;
 mod sniff;
+mod temporary;
 
 pub use bundle::{Bundle, Open};
 pub use compatible::compatible;
@@ -47,3 +48,4 @@ pub use manifest::{
 pub use outline::Outline;
 pub use self_test::{Sample, SelfTest, Tolerance};
 pub use sniff::{FileKind, sniff};
+pub use temporary::temporary_beside;

@@ -40,7 +40,10 @@ impl Tolerance {
         if is_sane(self.absolute) && is_sane(self.relative) {
             return Ok(());
         }
-        Err(format!("the tolerance {self:?} is not two finite numbers of at least 0"))
+        let Self { absolute, relative } = self;
+        Err(format!(
+            "the tolerance (absolute {absolute}, relative {relative}) is not two finite numbers of at least 0"
+        ))
     }
 }
 
@@ -49,7 +52,7 @@ pub(crate) fn byte_count(info: &TensorInfo) -> Result<u64, String> {
     info.shape
         .iter()
         .try_fold(info.element.size() as u64, |bytes, axis| bytes.checked_mul((*axis)? as u64))
-        .ok_or_else(|| format!("tensor {:?} has the shape {:?}, not a fixed one", info.name, info.shape))
+        .ok_or_else(|| format!("tensor {:?} has the shape {}, not a fixed one", info.name, info.shape_text()))
 }
 
 /// Whether the samples are for `tensors`: as many, with the same names, types, axes.
@@ -61,7 +64,7 @@ pub(crate) fn check_match(what: &str, samples: &[TensorInfo], tensors: &[TensorI
         let same_axes = sample.shape.len() == tensor.shape.len()
             && sample.shape.iter().zip(&tensor.shape).all(|(found, axis)| axis.is_none() || axis == found);
         if sample.name != tensor.name || sample.element != tensor.element || !same_axes {
-            return Err(format!("its {what} {sample:?} is not for the model's {tensor:?}"));
+            return Err(format!("its {what} `{sample}` is not for the model's `{tensor}`"));
         }
     }
     Ok(())

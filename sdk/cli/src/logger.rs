@@ -1,5 +1,6 @@
 //! Log records to standard error.
 
+use crate::output::printable;
 use log::{LevelFilter, Log, Metadata, Record};
 
 struct Stderr;
@@ -10,7 +11,8 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        eprintln!("farsight: {}: {}", record.level().as_str().to_lowercase(), record.args());
+        let message = record.args().to_string();
+        eprintln!("farsight: {}: {}", record.level().as_str().to_lowercase(), printable(&message));
     }
 
     fn flush(&self) {}

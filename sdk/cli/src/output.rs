@@ -1,5 +1,6 @@
 //! What goes to standard output: JSON for machines or text for people, never both.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use serde::Serialize;
@@ -25,7 +26,7 @@ impl Output {
             let pretty = serde_json::to_string_pretty(&with_schema(value)).unwrap_or_default();
             self.line(&pretty);
         } else {
-            self.line(text().trim_end());
+            self.line(printable(&text()).trim_end());
         }
     }
 
@@ -34,13 +35,13 @@ impl Output {
         if self.json {
             self.line(&with_schema(entry).to_string());
         } else {
-            self.line(text().trim_end());
+            self.line(printable(&text()).trim_end());
         }
     }
 
     /// A failed command: the message goes to standard error, with `--json` an error document to standard output.
     pub(crate) fn failure(&self, failure: &Failure) {
-        eprintln!("farsight: {}", failure.message);
+        eprintln!("farsight: {}", printable(&failure.message));
         if self.json {
             let error = json!({"error": {"kind": failure.kind, "message": failure.message}});
             self.line(&with_schema(error).to_string());
@@ -60,9 +61,32 @@ impl Output {
     }
 }
 
+/// Without what a terminal would obey: names and notes come out of other people's files.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let is_command = |c: char| c.is_control() && c != '\n' && c != '\t';
+    match text.contains(is_command) {
+        true => text.replace(is_command, "\u{fffd}").into(),
+        false => text.into(),
+    }
+}
+
 fn with_schema(mut value: Value) -> Value {
     if let Value::Object(object) = &mut value {
         object.insert("schema".to_owned(), SCHEMA.into());
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn nothing_of_a_text_is_a_command_to_the_terminal() {
+        assert_eq!(printable("two lines\n\tof “text”"), "two lines\n\tof “text”");
+        assert_eq!(
+            printable("\u{1b}]0;title\u{7}a\u{9b}31mb\rc\u{7f}"),
+            "\u{fffd}]0;title\u{fffd}a\u{fffd}31mb\u{fffd}c\u{fffd}"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use crate::output::printable;
 use farsight_compiler::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -23,9 +24,9 @@ impl Bar {
 
     /// Shows a step; each new one begins a line where there is no terminal.
     pub(crate) fn show(&mut self, progress: Progress<'_>) {
-        let is_new = self.step != progress.step;
+        let is_new = self.step != printable(progress.step);
         if is_new {
-            self.step = progress.step.to_owned();
+            self.step = printable(progress.step).into_owned();
         }
         match &self.bar {
             Some(bar) => {
@@ -37,7 +38,7 @@ impl Bar {
                 bar.set_length(progress.total as u64);
                 bar.set_position(progress.done as u64);
             }
-            None if is_new => eprintln!("farsight: {}", progress.step),
+            None if is_new => eprintln!("farsight: {}", self.step),
             None => {}
         }
     }

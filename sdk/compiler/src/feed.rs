@@ -83,11 +83,11 @@ fn fill(session: &mut Session, file: &Path, tensor: &NpyTensor) -> Result<(), Co
         info.shape.iter().zip(&tensor.shape).all(|(axis, length)| axis.is_none_or(|axis| axis == *length));
     if info.element != tensor.element || info.shape.len() != tensor.shape.len() || !axes_fit {
         return wrong(format!(
-            "the tensor is {:?} {:?}, the model's input `{}` is {:?} {}",
-            tensor.element,
+            "the tensor is {} {:?}, the model's input `{}` is {} {}",
+            tensor.element.name(),
             tensor.shape,
             info.name,
-            info.element,
+            info.element.name(),
             info.shape_text()
         ));
     }

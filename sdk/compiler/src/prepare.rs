@@ -120,7 +120,7 @@ fn source_notes(source: &Source, resolved: &Resolved, target: &Target) -> Vec<St
         notes.push(format!("the file declares the licence: {licence}"));
     }
     if target.memory.budget_mb > 0 {
-        notes.push("the target's memory.budget_mb is not enforced by this version".to_owned());
+        notes.push("the target's memory.budget_mb is not compared here: farsight inspect does, and farsight bench measures peak_rss_mb".to_owned());
     }
     if target.precision.fp16_arithmetic {
         notes.push(

@@ -70,8 +70,9 @@ fn only_input<'a>(inputs: &'a [TensorInfo], what: &str) -> Result<&'a TensorInfo
     };
     if !matches!(tensor.element, ElementType::F32 | ElementType::F16) {
         return Err(CompileError::Unresolved(format!(
-            "the input `{}` is {:?}; {what} fills float32 or float16. Use --spec tensors",
-            tensor.name, tensor.element
+            "the input `{}` is {}; {what} fills f32 or f16. Use --spec tensors",
+            tensor.name,
+            tensor.element.name()
         )));
     }
     Ok(tensor)
@@ -146,7 +147,8 @@ fn decide_layout(
     };
     match (given, found) {
         (Some(given), Some(found)) if given != found => Err(CompileError::Unresolved(format!(
-            "the spec says layout {given:?}, the input `{}` has shape {}",
+            "the spec says layout {}, the input `{}` has shape {}",
+            format!("{given:?}").to_lowercase(),
             tensor.name,
             tensor.shape_text()
         ))),
@@ -214,8 +216,9 @@ fn coordinate_shapes(
 fn resolve_raster(raster: &mut RasterInput, tensor: &TensorInfo) -> Result<Vec<usize>, CompileError> {
     if tensor.element != ElementType::F32 {
         return Err(CompileError::Unresolved(format!(
-            "the input `{}` is {:?}; a raster fills float32 (a Cast at the model's input does it)",
-            tensor.name, tensor.element
+            "the input `{}` is {}; a raster fills f32 (a Cast at the model's input does it)",
+            tensor.name,
+            tensor.element.name()
         )));
     }
     let has_frames = tensor.shape.len() == 5;

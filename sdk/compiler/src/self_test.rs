@@ -90,6 +90,8 @@ pub struct SelfTestResult {
     pub outside: usize,
     /// Values compared.
     pub values: usize,
+    /// How far each may be off.
+    pub tolerance: Tolerance,
     /// 1 − ‖expected − found‖ ÷ ‖expected‖ of the output that is furthest off.
     pub closeness: f64,
 }
@@ -127,9 +129,10 @@ pub fn run_self_test(
         tensor.copy_from_slice(&sample.bytes);
     }
     session.run()?;
-    let mut result = SelfTestResult { max_abs_error: 0.0, outside: 0, values: 0, closeness: 1.0 };
+    let tolerance = test.tolerance;
+    let mut result = SelfTestResult { max_abs_error: 0.0, outside: 0, values: 0, tolerance, closeness: 1.0 };
     for (index, sample) in test.outputs.iter().enumerate() {
-        compare(session, index, sample, test.tolerance, &mut result)?;
+        compare(session, index, sample, &mut result)?;
     }
     Ok(Some(result))
 }
@@ -155,9 +158,9 @@ fn compare(
     session: &Session,
     index: usize,
     sample: &Sample<'_>,
-    tolerance: Tolerance,
     result: &mut SelfTestResult,
 ) -> Result<(), CompileError> {
+    let tolerance = result.tolerance;
     let found = numbers(sample.info.element, session.output_bytes(index)?);
     let expected = numbers(sample.info.element, &sample.bytes);
     result.values += expected.len();

@@ -14,6 +14,10 @@ pub(crate) mod key;
 
 use std::path::PathBuf;
 
+/// Folders of the cache, one for each kind of thing.
+pub(crate) const SESSIONS: &str = "sessions";
+pub(crate) const PROVIDERS: &str = "providers";
+
 /// What may be done with things that were prepared on this device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Caching {
@@ -40,6 +44,19 @@ impl Cache {
     /// A cache that is filled where it is empty, in the usual folder.
     pub fn make() -> Self {
         Self { caching: Caching::Make, folder: None }
+    }
+
+    /// Removes what was prepared for other models than those with these SHA-256 (in hexadecimal digits), whoever
+    /// prepared it, and what is damaged. Returns the folders that were removed, with their sizes in bytes. Sessions that
+    /// are open go on.
+    ///
+    /// # Errors
+    /// In words: a folder cannot be removed.
+    pub fn prune(&self, keep: &[String]) -> Result<Vec<(PathBuf, u64)>, String> {
+        let Some(folder) = self.folder() else { return Ok(Vec::new()) };
+        let mut removed = entry::prune(&folder, SESSIONS, keep)?;
+        removed.extend(entry::prune(&folder, PROVIDERS, keep)?);
+        Ok(removed)
     }
 
     /// The folder to look in; `None` if nothing is to be looked at.

@@ -210,30 +210,6 @@ pub enum EngineError {
     },
 }
 
-/// An element type's short name, as it is written in manifests.
-trait Name {
-    fn name(&self) -> &'static str;
-}
-
-impl Name for ElementType {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::F16 => "f16",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-            Self::I8 => "i8",
-            Self::I16 => "i16",
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::U8 => "u8",
-            Self::U16 => "u16",
-            Self::U32 => "u32",
-            Self::U64 => "u64",
-            Self::Bool => "bool",
-        }
-    }
-}
-
 impl EngineError {
     /// A short stable name of the kind of fault, for machines.
     pub fn kind(&self) -> &'static str {

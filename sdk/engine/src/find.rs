@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use farsight_spec::version_numbers;
+
 use crate::EngineError;
 use crate::probe;
 
@@ -125,7 +127,7 @@ fn libraries_in(folder: &Path) -> Option<PathBuf> {
             let version = path.file_name()?.to_str()?.strip_prefix("libonnxruntime.so")?.to_owned();
             let numbered = version.split('.').skip(1).all(|part| part.parse::<u32>().is_ok());
             let numbered = numbered && (version.is_empty() || version.starts_with('.'));
-            (numbered && path.is_file()).then(|| (version.is_empty(), numbers(&version), path))
+            (numbered && path.is_file()).then(|| (version.is_empty(), version_numbers(&version), path))
         })
         .max()
         .map(|(_, _, path)| path)
@@ -135,7 +137,7 @@ fn libraries_in(folder: &Path) -> Option<PathBuf> {
 fn versions_in(folder: &Path) -> Vec<PathBuf> {
     let mut versions: Vec<_> = entries(folder)
         .filter_map(|path| {
-            let version = numbers(path.file_name()?.to_str()?);
+            let version = version_numbers(path.file_name()?.to_str()?);
             (!version.is_empty() && path.is_dir()).then_some((version, path))
         })
         .collect();
@@ -145,11 +147,6 @@ fn versions_in(folder: &Path) -> Vec<PathBuf> {
 
 pub(crate) fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
-}
-
-/// `".so.1.32.0"` and `"1.32.0"` → `[1, 32, 0]`.
-pub(crate) fn numbers(version: &str) -> Vec<u32> {
-    version.split('.').filter_map(|part| part.parse().ok()).collect()
 }
 
 fn without_repeats(found: Vec<(Place, PathBuf)>) -> Vec<(Place, PathBuf)> {

@@ -42,6 +42,7 @@ pub use probe::OLDEST_VERSION;
 #[cfg(feature = "profile")]
 pub use profile::{NodeTime, nodes_by_provider, profile_run};
 pub use provider::{ProviderReport, known_providers};
+pub use raw::NO_TELEMETRY;
 pub use session::{Model, Session};
 pub use settings::Settings;
 pub use startup::StartUp;

@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use farsight_spec::OrtBuild;
+use farsight_spec::{OrtBuild, version_numbers};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
-use crate::find::{Surroundings, candidates, numbers};
+use crate::find::{Surroundings, candidates};
 use crate::probe::probe;
 use crate::provider::short_name;
 use crate::{EngineError, Place, Result, raw};
@@ -141,7 +141,7 @@ impl Library {
                 reason: reason.clone(),
             });
         }
-        if numbers(&self.version) < numbers(&build.oldest) {
+        if version_numbers(&self.version) < version_numbers(&build.oldest) {
             return Err(EngineError::OlderThanTarget {
                 path: self.path.clone(),
                 found: self.version.clone(),
@@ -185,11 +185,24 @@ fn forward(level: LogLevel, place: &str, message: &str) {
         LogLevel::Warning => log::Level::Warn,
         LogLevel::Error | LogLevel::Fatal => log::Level::Error,
     };
-    if level == log::Level::Error {
-        OVERHEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(|heard| message.clone_into(heard)));
-    }
-    // The caller is C++: a logger that panics must not unwind into it.
-    let _ = catch_unwind(AssertUnwindSafe(|| log::log!(target: "onnxruntime", level, "{message} ({place})")));
+    // The caller is C++: neither a logger that panics nor a thread that ends must unwind into it.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        if level == log::Level::Error {
+            note(message);
+        }
+        log::log!(target: "onnxruntime", level, "{message} ({place})");
+    }));
+}
+
+/// Keeps an error for [`overhear`]. A thread that ends has nobody who listens any more.
+fn note(message: &str) {
+    let _ = OVERHEARD.try_with(|heard| {
+        if let Ok(mut heard) = heard.try_borrow_mut()
+            && let Some(heard) = heard.as_mut()
+        {
+            message.clone_into(heard);
+        }
+    });
 }
 
 thread_local! {
@@ -203,4 +216,29 @@ pub(crate) fn overhear<T>(work: impl FnOnce() -> T) -> (T, String) {
     OVERHEARD.set(Some(String::new()));
     let result = work();
     (result, OVERHEARD.take().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_heard_and_a_message_at_a_bad_moment_does_not_panic() {
+        let ((), heard) = overhear(|| forward(LogLevel::Error, "here", "it went wrong"));
+        assert_eq!(heard, "it went wrong");
+        OVERHEARD.with_borrow_mut(|_| note("while somebody reads"));
+        std::thread::spawn(|| {
+            struct Late;
+            impl Drop for Late {
+                fn drop(&mut self) {
+                    note("after the end");
+                }
+            }
+            thread_local!(static LATE: Late = const { Late });
+            LATE.with(|_| {});
+            note("before");
+        })
+        .join()
+        .unwrap();
+    }
 }

@@ -7,11 +7,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use farsight_spec::version_numbers;
 use object::elf::{self, Machine};
 use object::read::elf::{FileHeader, SectionTable, Sym};
 use object::read::{ReadCache, ReadRef};
 
-use crate::find::{Place, numbers};
+use crate::find::Place;
 use crate::raw::{self, Loaded};
 use crate::{EngineError, Result};
 
@@ -187,7 +188,7 @@ fn describe(start: &[u8]) -> String {
 }
 
 fn check_version(path: &Path, version: &str) -> Result<()> {
-    let parts = numbers(version);
+    let parts = version_numbers(version);
     if parts.len() < 2 || parts.as_slice() < OLDEST.as_slice() {
         return Err(EngineError::TooOld { path: path.to_path_buf(), found: version.to_owned() });
     }

@@ -274,9 +274,10 @@ fn append_one(builder: &mut SessionBuilder, library: &Library, provider: &Provid
 
 /// Why a provider cannot be set up, from what ONNX Runtime said and what it told its log.
 fn explain(known: &Known, library: &Library, said: &str, heard: &str) -> String {
-    let file = known.library.map(|name| library.path().with_file_name(name));
-    if let Some(file) = file.filter(|file| !file.is_file()) {
-        return format!("{} is not there; {}", file.display(), known.advice);
+    if let Some(name) = known.library
+        && let Some(absent) = absent_file(name, &library.path().with_file_name(name), said, heard)
+    {
+        return format!("{absent}; {}", known.advice);
     }
     if let Some(missing) = missing_library(said).or_else(|| missing_library(heard)) {
         let what = MISSING.iter().find(|(start, _)| missing.starts_with(start));
@@ -286,6 +287,16 @@ fn explain(known: &Known, library: &Library, said: &str, heard: &str) -> String 
     // "/path/file.cc:141 function(arguments) [ERROR] [OpenVINO] Device NPU is not available"
     let heard = heard.rsplit("[ERROR] ").next().unwrap_or_default().trim();
     if heard.is_empty() { said.to_owned() } else { format!("{said}: {heard}") }
+}
+
+/// That a provider's own library cannot be read, unless what was told is about something else.
+fn absent_file(name: &str, file: &Path, said: &str, heard: &str) -> Option<String> {
+    let error = std::fs::File::open(file).err()?;
+    let is_meant = heard.is_empty() || [said, heard].iter().any(|told| told.contains(name));
+    is_meant.then(|| match error.kind() {
+        std::io::ErrorKind::NotFound => format!("{} is not there", file.display()),
+        _ => format!("{} cannot be read ({error})", file.display()),
+    })
 }
 
 /// The library that the system's loader did not find.
@@ -363,5 +374,22 @@ mod tests {
                      shared object file: No such file or directory";
         assert_eq!(missing_library(heard), Some("libcublasLt.so.12"));
         assert_eq!(missing_library("something else"), None);
+    }
+
+    #[test]
+    fn a_providers_own_library_is_blamed_for_itself_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "libonnxruntime_providers_cuda.so";
+        let file = folder.path().join(name);
+        let absent = |said: &str, heard: &str| absent_file(name, &file, said, heard);
+        let expected = format!("{} is not there", file.display());
+        assert_eq!(absent("it failed", "").as_ref(), Some(&expected));
+        assert_eq!(absent("it failed", &format!("Failed to load library {name}")).as_ref(), Some(&expected));
+        assert_eq!(absent("it failed", "unknown option device_idd"), None);
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(absent("it failed", ""), None);
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(name, &file).unwrap();
+        assert!(absent("it failed", "").unwrap().contains("cannot be read"));
     }
 }

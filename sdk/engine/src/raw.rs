@@ -46,16 +46,18 @@ fn not_null<T>(pointer: *mut T) -> Said<NonNull<T>> {
 #[derive(Debug)]
 pub(crate) struct Loaded(libloading::Library);
 
+/// The variable that, at 1, keeps ONNX Runtime 1.29 and later from writing files and opening connections.
+pub const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
+
 /// Loads a library, with ONNX Runtime's telemetry switched off before any of its code runs: from 1.29
 /// on it writes files and opens connections unless this variable is set when it starts.
 pub(crate) fn load(path: &Path) -> Result<Loaded> {
-    const NAME: &str = "ORT_DISABLE_TELEMETRY";
-    if std::env::var_os(NAME).is_none_or(|value| value != "1") {
+    if std::env::var_os(NO_TELEMETRY).is_none_or(|value| value != "1") {
         // SAFETY: Rust's own readers and writers of the environment hold a lock. C code that reads it at
         // this very moment from another thread could read a moved string; ONNX Runtime is not loaded
         // yet, and a program that opens its first model while foreign threads start up can avoid the
         // write by setting the variable itself.
-        unsafe { std::env::set_var(NAME, "1") };
+        unsafe { std::env::set_var(NO_TELEMETRY, "1") };
     }
     // SAFETY: loading runs the library's constructors. The path was chosen by whoever runs the program
     // and its file was checked to be an ONNX Runtime for this CPU.
@@ -650,7 +652,10 @@ impl Bindings {
                 check((api.GetTensorMutableData)(*value, &mut place))?;
             }
             if element::of_onnx(number) != Some(*element) {
-                return Err(format!("an output was announced as {element:?} and came as type {number}"));
+                return Err(format!(
+                    "an output was announced as {} and came as type {number}",
+                    element.name()
+                ));
             }
             shape.clear();
             shape.extend(lengths.iter().map(|&length| usize::try_from(length).unwrap_or(0)));

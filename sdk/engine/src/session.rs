@@ -83,18 +83,22 @@ impl Session {
         let mut left_out = Vec::new();
         loop {
             let (builder, mut providers) = builder(library, &settings)?;
-            let first = providers.iter().find(|provider| provider.is_used() && !provider.is_cpu()).cloned();
-            match (graph(library, model, &options(builder)?), first) {
-                (Ok(graph), _) => {
+            let used: Vec<_> =
+                providers.iter().filter(|report| report.is_used() && !report.is_cpu()).collect();
+            match graph(library, model, &options(builder)?) {
+                Ok(graph) => {
                     left_out.append(&mut providers);
                     return Self::of_graph(graph, model, left_out, settings.threads);
                 }
-                (Err(EngineError::Model { reason, .. }), Some(first)) if settings.allow_fallback => {
-                    log::warn!("execution provider {} is left out: {reason}", first.name);
-                    settings.providers.retain(|provider| provider.name != first.name);
-                    left_out.push(ProviderReport { missing: Some(reason), ..first });
+                Err(EngineError::Model { reason, .. }) if settings.allow_fallback && !used.is_empty() => {
+                    let alone = |name: &str| why_not_alone(library, model, &settings, options, name);
+                    let names: Vec<_> = used.iter().map(|report| report.name.as_str()).collect();
+                    let (name, reason) = at_fault(&names, reason, alone);
+                    log::warn!("execution provider {name} is left out: {reason}");
+                    settings.providers.retain(|provider| provider.name != name);
+                    left_out.push(ProviderReport { name: name.to_owned(), missing: Some(reason) });
                 }
-                (Err(error), _) => return Err(error),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -383,6 +387,39 @@ impl Session {
     }
 }
 
+/// The provider that keeps a session from being made, and why: the first with which none can be made either when it
+/// is the only one. ONNX Runtime's `reason` does not name it. If each works alone, it is the first one's.
+fn at_fault<'a>(
+    names: &[&'a str],
+    reason: String,
+    why_not_alone: impl Fn(&str) -> Option<String>,
+) -> (&'a str, String) {
+    if let [_, _, ..] = names
+        && let Some(found) = names.iter().find_map(|name| Some((*name, why_not_alone(name)?)))
+    {
+        return found;
+    }
+    (names[0], reason)
+}
+
+/// Why no session can be made with one of the providers and the CPU; `None` if it can.
+fn why_not_alone(
+    library: &'static Library,
+    model: Model<'_>,
+    settings: &Settings,
+    options: &dyn Fn(SessionBuilder) -> Result<SessionBuilder>,
+    name: &str,
+) -> Option<String> {
+    let mut settings = settings.clone();
+    settings.providers.retain(|provider| provider.name == name);
+    let made = builder(library, &settings).and_then(|(builder, _)| graph(library, model, &options(builder)?));
+    match made {
+        Ok(_) => None,
+        Err(EngineError::Model { reason, .. }) => Some(reason),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 pub(crate) fn graph(library: &'static Library, model: Model<'_>, builder: &SessionBuilder) -> Result<Graph> {
     let environment = library.environment();
     match model {
@@ -516,4 +553,21 @@ fn wrong_element<T: Element>(tensor: &TensorInfo, port: Port, i: usize) -> Engin
 
 fn shape_error(port: Port, i: usize, tensor: &TensorInfo, shape: &[usize], reason: String) -> EngineError {
     EngineError::Shape { tensor: label(port, i, tensor), shape: shape.to_vec(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_provider_that_fails_is_blamed_not_the_first() {
+        let names = ["TensorRT", "CUDA"];
+        let fails = |bad: &'static str| move |name: &str| (name == bad).then(|| format!("{name} says no"));
+        let all = || "all say no".to_owned();
+        assert_eq!(at_fault(&names, all(), fails("CUDA")), ("CUDA", "CUDA says no".to_owned()));
+        assert_eq!(at_fault(&names, all(), fails("TensorRT")), ("TensorRT", "TensorRT says no".to_owned()));
+        assert_eq!(at_fault(&names, all(), fails("none of them")), ("TensorRT", all()));
+        // One alone is not tried again.
+        assert_eq!(at_fault(&names[1..], all(), |_| panic!()), ("CUDA", all()));
+    }
 }

@@ -36,6 +36,19 @@ pub enum StartUp {
     },
 }
 
+impl StartUp {
+    /// One short stable word for it, for machines.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Cached => "cached",
+            Self::Built => "built",
+            Self::Rebuilt { .. } => "rebuilt",
+            Self::Unused { .. } => "unused",
+        }
+    }
+}
+
 impl Session {
     /// Opens a model that is known by its SHA-256 (`sha256`, in hexadecimal digits) from what was prepared for it
     /// on this device; where `cache` says so, prepares it. `model` is called only if the model itself is needed.

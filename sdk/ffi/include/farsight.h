@@ -91,6 +91,29 @@ typedef int32_t farsight_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// What may be done with what was prepared on this device (`farsight warm` does so, too).
+enum farsight_caching
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // What is there is used, and made anew where it is no good any more. Where nothing was prepared, nothing is
+    // written.
+    FARSIGHT_CACHING_USE = 0,
+    // Nothing prepared is looked at.
+    FARSIGHT_CACHING_OFF = 1,
+    // As `FARSIGHT_CACHING_USE`; and what is not there is prepared and kept, which may take minutes. Where it cannot be
+    // kept, the bundle is opened all the same.
+    FARSIGHT_CACHING_MAKE = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum farsight_caching farsight_caching;
+#else
+typedef uint32_t farsight_caching;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 // What a tensor's elements are. The numbers are ONNX's own.
 enum farsight_element
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -281,6 +304,13 @@ typedef struct {
     uint32_t max_det;
     // 0.
     uint32_t reserved;
+    // Folder of what was prepared on this device for a quick start, UTF-8; NULL: `FARSIGHT_CACHE`, else
+    // `XDG_CACHE_HOME/farsight`, else `~/.cache/farsight`. The caller's; read during the call.
+    const char *cache_folder;
+    // One of `farsight_caching`: what may be done there.
+    uint32_t caching;
+    // 0.
+    uint32_t reserved_2;
 } farsight_options;
 
 // What a pipeline is.
@@ -339,7 +369,7 @@ typedef struct {
     size_t size;
     // Microseconds after which the answer is worth nothing: the run is stopped then and returns
     // `FARSIGHT_STATUS_TIMEOUT`. An operator at work is finished first. 0: no limit. The first run with a limit starts
-    // a thread that watches over this one and all later ones.
+    // a thread that watches over this one and all later ones. Of a raster, the time is looked at after each window.
     uint64_t timeout_us;
 } farsight_run_options;
 
@@ -578,7 +608,8 @@ farsight_status farsight_pipeline_run(farsight_pipeline *pipeline,
 farsight_status farsight_pipeline_cancel(const farsight_pipeline *pipeline);
 
 // Runs a raster window by window and writes a class a pixel into `mask`, row by row without gaps: `width * height` of
-// `mask_bytes` bytes, 255 where there are no data. `options` and `result` may be NULL.
+// `mask_bytes` bytes, 255 where there are no data. `options` and `result` may be NULL. The mask's memory is not that of
+// the samples, which are read until the last row is written.
 //
 // It takes memory for a row of windows beside the raster and its mask. On failure some of the mask is written.
 // `FARSIGHT_STATUS_NOT_BUILT` if the library was built without rasters.

@@ -215,6 +215,14 @@ struct Frame : ::farsight_frame {
 /// What to change when opening.
 struct Options : ::farsight_options {
     Options() : ::farsight_options(detail::sized<::farsight_options>()) {}
+
+    /// What may be done with what was prepared on this device, and where it is (nullptr: the usual folder). `folder` is
+    /// the caller's and has to be there until the pipeline is open.
+    Options &cache(farsight_caching what, const char *folder = nullptr) {
+        caching = what;
+        cache_folder = folder;
+        return *this;
+    }
 };
 
 /// A raster in memory, which stays the caller's. Its fields are those of farsight_raster.
@@ -315,9 +323,14 @@ class Pipeline {
 
     /// Runs a raster; a class a pixel goes into `mask`, which has room for width * height bytes.
     Result<::farsight_raster_result> run_raster(const Raster &raster, std::uint8_t *mask, std::size_t mask_bytes) {
-        auto result = detail::sized<::farsight_raster_result>();
-        Status status = farsight_pipeline_run_raster(handle_, &raster, nullptr, mask, mask_bytes, &result);
-        return detail::result(status, result);
+        return ran(raster, nullptr, mask, mask_bytes);
+    }
+
+    /// Runs a raster whose mask is worth nothing after `limit`.
+    Result<::farsight_raster_result> run_raster_within(const Raster &raster, std::uint8_t *mask,
+                                                       std::size_t mask_bytes, std::chrono::microseconds limit) {
+        auto options = limited(limit);
+        return ran(raster, &options, mask, mask_bytes);
     }
 
     /// Stops the run in progress, or the next. From any thread, as long as this object is there.
@@ -383,6 +396,13 @@ class Pipeline {
     static Result<Pipeline> opened(Status status, ::farsight_pipeline *handle) {
         if (status != FARSIGHT_STATUS_OK) return detail::failure(status);
         return Pipeline(handle);
+    }
+
+    Result<::farsight_raster_result> ran(const Raster &raster, const ::farsight_run_options *options,
+                                         std::uint8_t *mask, std::size_t mask_bytes) {
+        auto result = detail::sized<::farsight_raster_result>();
+        Status status = farsight_pipeline_run_raster(handle_, &raster, options, mask, mask_bytes, &result);
+        return detail::result(status, result);
     }
 
     static ::farsight_run_options limited(std::chrono::microseconds limit) {

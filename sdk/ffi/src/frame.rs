@@ -81,7 +81,7 @@ impl<'a> Read<'a, Frame> {
                 farsight::Frame::biplanar(format, width, height, pixels, luma_stride, chroma, chroma_stride)
             }
             _ if !chroma.is_empty() => {
-                return Err(bad_frame(format!("{format:?} has one plane; leave frame.chroma NULL")));
+                return Err(bad_frame("this format has one plane; leave frame.chroma NULL".to_owned()));
             }
             _ => {
                 let stride = or(self.stride, width.saturating_mul(pixel_bytes(format)));

@@ -3,9 +3,6 @@
 use crate::failure::{Failure, Result};
 use crate::{ABI_VERSION, Status};
 
-/// The variable that keeps ONNX Runtime 1.29 and later from writing files and opening connections.
-pub(crate) const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
-
 /// The program's header must be of the library's version.
 pub(crate) fn check_abi(version: u32) -> Result<()> {
     if version == ABI_VERSION {

@@ -38,7 +38,7 @@ pub use entries::*;
 pub use frame::{Frame, PixelFormat, Yuv};
 pub use handle::Pipeline;
 pub use log::LogLevel;
-pub use options::{Options, RunOptions};
+pub use options::{Caching, Options, RunOptions};
 pub use pipeline::{Info, InputKind, Task};
 pub use raster::{Raster, RasterResult};
 pub use results::{ClassScore, Classes, Detection, Detections, Mask, Times};

@@ -35,14 +35,23 @@ pub(crate) unsafe trait Versioned: Copy {
 }
 
 macro_rules! versioned {
-    ($($type:ident: $name:literal),* $(,)?) => {$(
+    ($($type:ident: $name:literal $(before $grown:ident)?),* $(,)?) => {$(
         // SAFETY: `repr(C)`, integers, floats and raw pointers only, the size first.
         unsafe impl Versioned for $type {
             const NAME: &'static str = $name;
-            // When a struct grows, this becomes the offset of its first new field.
-            const FIRST: usize = size_of::<Self>();
+            const FIRST: usize = first!($type $($grown)?);
         }
     )*};
+}
+
+/// The size of a struct in its first header: where the first field begins with which it grew.
+macro_rules! first {
+    ($type:ident) => {
+        size_of::<$type>()
+    };
+    ($type:ident $grown:ident) => {
+        std::mem::offset_of!($type, $grown)
+    };
 }
 
 versioned! {
@@ -51,7 +60,7 @@ versioned! {
     Frame: "farsight_frame",
     Info: "farsight_info",
     Mask: "farsight_mask",
-    Options: "farsight_options",
+    Options: "farsight_options" before cache_folder,
     Raster: "farsight_raster",
     RasterResult: "farsight_raster_result",
     RunOptions: "farsight_run_options",
@@ -292,6 +301,12 @@ impl<'a> Read<'a, Options> {
         // SAFETY: `Given::new` was promised that the struct's texts end in a zero byte.
         unsafe { Text::new(self.onnxruntime) }.optional("options.onnxruntime")
     }
+
+    /// Where prepared things are, if the caller says so.
+    pub(crate) fn cache_folder(&self) -> Result<Option<&'a str>> {
+        // SAFETY: as for the library.
+        unsafe { Text::new(self.cache_folder) }.optional("options.cache_folder")
+    }
 }
 
 impl<'a> Read<'a, Tensor> {
@@ -368,6 +383,12 @@ impl Room<'_> {
             return Err(Failure::bad_argument(format!("{what} has {} bytes, {bytes} are needed", self.1)));
         }
         Ok(())
+    }
+
+    /// Whether its first `bytes` bytes are apart from `others` bytes at `other`. Neither is followed.
+    pub(crate) fn is_apart(&self, bytes: usize, other: *const u8, others: usize) -> bool {
+        let (start, other) = (self.0.addr(), other.addr());
+        start >= other.saturating_add(others) || other >= start.saturating_add(bytes)
     }
 
     /// Writes bytes at a place; what does not fit is left out.

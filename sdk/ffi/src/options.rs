@@ -3,6 +3,8 @@
 use std::ffi::c_char;
 use std::time::{Duration, Instant};
 
+use farsight::Cache;
+
 use crate::failure::{Failure, Result};
 use crate::memory::Read;
 
@@ -27,6 +29,27 @@ pub struct Options {
     pub max_det: u32,
     /// 0.
     pub reserved: u32,
+    /// Folder of what was prepared on this device for a quick start, UTF-8; NULL: `FARSIGHT_CACHE`, else
+    /// `XDG_CACHE_HOME/farsight`, else `~/.cache/farsight`. The caller's; read during the call.
+    pub cache_folder: *const c_char,
+    /// One of `farsight_caching`: what may be done there.
+    pub caching: u32,
+    /// 0.
+    pub reserved_2: u32,
+}
+
+/// What may be done with what was prepared on this device (`farsight warm` does so, too).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Caching {
+    /// What is there is used, and made anew where it is no good any more. Where nothing was prepared, nothing is
+    /// written.
+    Use = 0,
+    /// Nothing prepared is looked at.
+    Off = 1,
+    /// As `FARSIGHT_CACHING_USE`; and what is not there is prepared and kept, which may take minutes. Where it cannot be
+    /// kept, the bundle is opened all the same.
+    Make = 2,
 }
 
 /// What to change in one run. All 0 but `size` changes nothing.
@@ -37,13 +60,13 @@ pub struct RunOptions {
     pub size: usize,
     /// Microseconds after which the answer is worth nothing: the run is stopped then and returns
     /// `FARSIGHT_STATUS_TIMEOUT`. An operator at work is finished first. 0: no limit. The first run with a limit starts
-    /// a thread that watches over this one and all later ones.
+    /// a thread that watches over this one and all later ones. Of a raster, the time is looked at after each window.
     pub timeout_us: u64,
 }
 
 impl Read<'_, Options> {
     pub(crate) fn to_rust(&self) -> Result<farsight::Options> {
-        if self.reserved != 0 {
+        if self.reserved != 0 || self.reserved_2 != 0 {
             return Err(Failure::bad_argument("options.reserved is not 0: fill the struct with zeros first"));
         }
         let count = |number: u32| usize::try_from(number).ok().filter(|number| *number > 0);
@@ -55,8 +78,20 @@ impl Read<'_, Options> {
             conf: fraction("conf", self.conf)?,
             iou: fraction("iou", self.iou)?,
             max_det: count(self.max_det),
+            cache: Cache { caching: caching(self.caching)?, folder: self.cache_folder()?.map(Into::into) },
             ..farsight::Options::default()
         })
+    }
+}
+
+fn caching(number: u32) -> Result<farsight::Caching> {
+    match number {
+        _ if number == Caching::Use as u32 => Ok(farsight::Caching::Use),
+        _ if number == Caching::Off as u32 => Ok(farsight::Caching::Off),
+        _ if number == Caching::Make as u32 => Ok(farsight::Caching::Make),
+        _ => Err(Failure::bad_argument(format!(
+            "options.caching is {number}, expected one of farsight_caching (0 to 2)"
+        ))),
     }
 }
 

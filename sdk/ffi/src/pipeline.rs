@@ -194,8 +194,15 @@ impl State {
     ) -> Result<()> {
         self.results.forget();
         let wants_result = result.is_wanted()?;
+        let pixels = place(raster.width).saturating_mul(place(raster.height));
+        if !mask.is_apart(pixels, raster.samples.cast(), raster.bytes) {
+            return Err(Failure::bad_argument(
+                "mask lies in the memory of raster.samples, which are still read while it is written: give it memory \
+                 of its own",
+            ));
+        }
         let mut given = raster.to_rust()?;
-        mask.check(place(raster.width).saturating_mul(place(raster.height)), "mask")?;
+        mask.check(pixels, "mask")?;
         let answer = crate::raster::run(&mut self.pipeline, &mut given, deadline, &mut mask)?;
         let pixels = self.results.keep_raster(&answer.pixels);
         if wants_result {

@@ -62,7 +62,7 @@ mod built {
     use farsight::{
         BandInfo, BandMatch, ElementType, EngineError, Error, Georeference, MemoryRaster, RasterAnswer,
     };
-    use farsight::{RasterError, RasterInfo, Strides};
+    use farsight::{RasterError, RasterInfo, RasterProgress, Strides};
 
     use super::{Raster, RasterResult};
     use crate::failure::{Failure, Result};
@@ -130,9 +130,10 @@ mod built {
         deadline: Option<Instant>,
         mask: &mut Room<'_>,
     ) -> Result<RasterAnswer> {
+        let is_late = || deadline.is_some_and(|deadline| deadline <= Instant::now());
         let mut at = 0;
         let mut rows = |row: &[u8]| {
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if is_late() {
                 return Err(EngineError::Timeout.into());
             }
             // As large as the raster: checked before the run.
@@ -140,7 +141,21 @@ mod built {
             at += row.len();
             Ok(())
         };
-        Ok(pipeline.run_raster(raster, &mut rows, &mut |_| {})?)
+        // Rows are finished with the last window of a line only: after each other one, the next is cancelled.
+        let canceller = pipeline.canceller();
+        let mut was_late = false;
+        let mut progress = |progress: RasterProgress| {
+            if progress.done < progress.total && is_late() {
+                was_late = true;
+                canceller.cancel();
+            }
+        };
+        match pipeline.run_raster(raster, &mut rows, &mut progress) {
+            Err(Error::Engine(EngineError::Cancelled)) if was_late => {
+                Err(Error::from(EngineError::Timeout).into())
+            }
+            done => Ok(done?),
+        }
     }
 
     impl RasterResult {

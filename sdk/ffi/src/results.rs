@@ -9,6 +9,7 @@ use farsight::Answer;
 use crate::Status;
 use crate::failure::{Failure, Result};
 use crate::memory::Lent;
+use crate::pipeline::number;
 
 /// An object that was found. Arrays of it are plain, so it has no size and never changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -242,10 +243,6 @@ impl From<&farsight::ClassScore> for ClassScore {
     fn from(found: &farsight::ClassScore) -> Self {
         Self { class_id: number(found.class), score: found.score }
     }
-}
-
-fn number(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 fn pointer<T>(items: &[T]) -> *const T {

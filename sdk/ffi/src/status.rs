@@ -108,8 +108,10 @@ impl Status {
             Error::Frame(_) | Error::Preprocess(_) => Self::BadFrame,
             Error::Decode(_) | Error::Contract(_) => Self::Model,
             Error::WrongInput { .. } | Error::WrongTask { .. } => Self::WrongTask,
-            // Those of rasters, which are there when anything in the build asks for them.
-            _ => Self::Raster,
+            #[cfg(feature = "rasters")]
+            Error::Raster(_) | Error::Tiles(_) => Self::Raster,
+            // The enum may grow, and has those of rasters when anything in the build asks for them.
+            _ => Self::Run,
         }
     }
 
@@ -129,10 +131,16 @@ impl Status {
             | EngineError::WrongElement { .. }
             | EngineError::Shape { .. } => Self::BadArgument,
             EngineError::NotReady { .. } => Self::NotReady,
-            EngineError::Run { .. } => Self::Run,
+            EngineError::Run { .. } | EngineError::Profile { .. } => Self::Run,
             EngineError::Timeout => Self::Timeout,
             EngineError::Cancelled => Self::Cancelled,
-            _ => Self::Model,
+            EngineError::Model { .. }
+            | EngineError::UnsupportedTensor { .. }
+            | EngineError::UnknownProvider { .. }
+            | EngineError::ProviderUnavailable { .. }
+            | EngineError::Setting { .. } => Self::Model,
+            // The enum may grow.
+            _ => Self::Run,
         }
     }
 }
@@ -140,6 +148,22 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_become_their_own_status() {
+        let setting = EngineError::Setting { setting: "arena", reason: String::new() };
+        let rows = [
+            (Error::from(setting), Status::Model),
+            (Error::Contract(String::new()), Status::Model),
+            (EngineError::Profile { reason: String::new() }.into(), Status::Run),
+            (Error::WrongInput { takes: "frames", given: "a raster" }, Status::WrongTask),
+            #[cfg(feature = "rasters")]
+            (farsight::RasterError::Memory { found: String::new() }.into(), Status::Raster),
+        ];
+        for (error, status) in rows {
+            assert_eq!(Status::of(&error), status, "{error:?}");
+        }
+    }
 
     #[test]
     fn numbers_are_in_order_and_have_words() {

@@ -47,7 +47,7 @@ pub enum Error {
         given: &'static str,
     },
     /// The task has no such answer.
-    #[error("this model's task is {task:?}; {wanted}")]
+    #[error("this model's task is {}; {wanted}", format!("{task:?}").to_lowercase())]
     WrongTask {
         /// The model's task.
         task: Task,

@@ -50,7 +50,9 @@ pub use raster::{MASK_NODATA, RasterAnswer, RasterProgress, RasterRow, Scene};
 pub use times::Times;
 
 pub use farsight_bundle::{Bundle, BundleError, Open, Outline};
-pub use farsight_engine::{Cache, Caching, Canceller, EngineError, Library, Model, Session, StartUp};
+pub use farsight_engine::{
+    Cache, Caching, Canceller, EngineError, Library, Model, NO_TELEMETRY, Session, StartUp,
+};
 pub use farsight_spec::{ElementType, ModelSpec, Target, Task, TensorInfo};
 #[cfg(feature = "rasters")]
 pub use farsight_vision::{

@@ -239,7 +239,9 @@ impl FrameStage {
                 }
                 Ok(geometry)
             }
-            other => Err(Error::Contract(format!("the model's input is {other:?}; frames fill f32 or f16"))),
+            other => {
+                Err(Error::Contract(format!("the model's input is {}; frames fill f32 or f16", other.name())))
+            }
         }
     }
 
@@ -290,6 +292,8 @@ pub(crate) fn floats<'a>(
             scratch.extend(session.output::<half::f16>(output)?.iter().map(|value| value.to_f32()));
             Ok(scratch)
         }
-        other => Err(Error::Contract(format!("an output of type {other:?} has no decoder; f32 or f16 has"))),
+        other => {
+            Err(Error::Contract(format!("an output of type {} has no decoder; f32 or f16 has", other.name())))
+        }
     }
 }

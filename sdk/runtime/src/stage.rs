@@ -173,6 +173,10 @@ pub(crate) fn output_shape(session: &Session, index: usize) -> Result<Vec<usize>
     let seen = session.output_shape(index).ok();
     let axis = |(place, axis): (usize, &Option<usize>)| axis.or_else(|| Some(*seen?.get(place)?));
     declared.shape.iter().enumerate().map(axis).collect::<Option<_>>().ok_or_else(|| {
-        Error::Contract(format!("the output `{}` has the open shape {:?}", declared.name, declared.shape))
+        Error::Contract(format!(
+            "the output `{}` has the open shape {}",
+            declared.name,
+            declared.shape_text()
+        ))
     })
 }

@@ -31,7 +31,7 @@ pub use raster::{Band, Coordinates, Fill, FrameOrder, NodataRule, RasterInput, U
 pub use recipe::{Precision, Ranges, Recipe};
 pub use target::{
     ActivationType, Build, Extent, KNOWN_PROVIDERS, Memory, Optimization, OrtBuild, OrtFile, PrecisionRules,
-    Provider, SessionRules, Shapes, Sparsity, Target, has_vnni, known_cpu_features,
+    Provider, SessionRules, Shapes, Sparsity, Target, has_vnni, known_cpu_features, version_numbers,
 };
 pub use tensor::{ElementType, TensorInfo};
 pub use tiling::{Average, Blend, Tiling};

@@ -18,8 +18,41 @@ fn syntax(error: &Error, text: &str, origin: &str) -> SpecError {
             Some(span) => format!("{origin}:{}", line_at(text, span.start)),
             None => origin.to_owned(),
         },
-        message: error.message().to_owned(),
+        message: in_plain_words(
+            error.message(),
+            error.span().and_then(|span| text.get(span)).unwrap_or_default(),
+        ),
     }
+}
+
+/// What the parser said, without names of Rust's types, and with what to write. `found` is the value as it stands there.
+fn in_plain_words(message: &str, found: &str) -> String {
+    let Some((said, expected)) = message.split_once(", expected ") else { return message.to_owned() };
+    let is_text = found.starts_with(['"', '\'']);
+    let bare = found.trim_matches(['"', '\'']);
+    let is_word = !bare.is_empty() && bare.len() <= 40 && !bare.contains(['\n', '[', '{', '"']);
+    let (expected, write) = match expected {
+        "a string" => (expected, format!("\"{bare}\" in quotes")),
+        "a boolean" => ("true or false", String::new()),
+        "a sequence" => ("a list", if is_text { format!("[\"{bare}\"]") } else { format!("[{bare}]") }),
+        "usize" | "u8" | "u16" | "u32" | "u64" | "i64" => {
+            ("a whole number", format!("{bare} without quotes"))
+        }
+        "f32" | "f64" => ("a number", format!("{bare} without quotes")),
+        "variant identifier" | "a map" | "internally tagged enum" => {
+            ("a table, { key = value }", String::new())
+        }
+        _ if expected.starts_with("struct ") => ("a table, { key = value }", String::new()),
+        _ => return message.to_owned(),
+    };
+    let is_number = bare.parse::<f64>().is_ok();
+    let fits = match expected {
+        "a string" => !is_text,
+        "a whole number" | "a number" => is_text && is_number,
+        _ => true,
+    };
+    let hint = if is_word && fits && !write.is_empty() { format!(": write {write}") } else { String::new() };
+    format!("{said}, expected {expected}{hint}")
 }
 
 #[cfg(test)]
@@ -57,6 +90,38 @@ mod tests {
         {
             let message = ModelSpec::parse(text, "x.toml").unwrap_err().to_string();
             assert!(message.contains(part), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_type_tells_what_to_write() {
+        let target = include_str!("../../../targets/raspberry-pi-5.toml");
+        let cases = [
+            ("glibc = \"2.36\"", "glibc = 2.36", "expected a string: write \"2.36\" in quotes"),
+            ("oldest = \"1.17\"", "oldest = 1.17", "expected a string: write \"1.17\" in quotes"),
+            (
+                "budget_mb = 1024",
+                "budget_mb = \"1024\"",
+                "expected a whole number: write 1024 without quotes",
+            ),
+            ("budget_mb = 1024", "budget_mb = \"much\"", "string \"much\", expected a whole number"),
+            (
+                "cpu_features = [\"neon\", \"fp16\", \"dotprod\"]",
+                "cpu_features = \"neon\"",
+                "expected a list: write [\"neon\"]",
+            ),
+            ("about = \"R", "shapes = [640, 320]\nabout = \"R", "expected a table, { key = value }"),
+            (
+                "about = \"R",
+                "shapes = { kind = \"range\", height = 640 }\nabout = \"R",
+                "expected a table, { key = value }",
+            ),
+            ("about = \"R", "allow_fallback = \"yes\"\nabout = \"R", "expected true or false"),
+        ];
+        for (right, wrong, part) in cases {
+            assert!(target.contains(right), "{right}");
+            let message = Target::parse(&target.replacen(right, wrong, 1), "x.toml").unwrap_err().to_string();
+            assert!(message.starts_with("x.toml:") && message.ends_with(part), "{wrong}: {message}");
         }
     }
 

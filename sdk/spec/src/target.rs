@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::Build;
 pub use features::{has_vnni, known_cpu_features};
-pub use onnxruntime::{OrtBuild, OrtFile};
+pub use onnxruntime::{OrtBuild, OrtFile, version_numbers};
 pub use precision::{ActivationType, PrecisionRules, Sparsity};
 pub use provider::{KNOWN_PROVIDERS, Provider};
 pub use session::{Memory, Optimization, SessionRules};

@@ -1,5 +1,7 @@
 //! What a session says of one of its inputs or outputs.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Element type of a tensor, by its short name.
@@ -22,6 +24,24 @@ pub enum ElementType {
 }
 
 impl ElementType {
+    /// Its short name, as manifests have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::I8 => "i8",
+            Self::I16 => "i16",
+            Self::I32 => "i32",
+            Self::I64 => "i64",
+            Self::U8 => "u8",
+            Self::U16 => "u16",
+            Self::U32 => "u32",
+            Self::U64 => "u64",
+            Self::Bool => "bool",
+        }
+    }
+
     /// Bytes of one element.
     pub fn size(self) -> usize {
         match self {
@@ -57,6 +77,13 @@ impl TensorInfo {
     }
 }
 
+/// Name, type and shape: `images f32 [1, 3, ?, ?]`.
+impl fmt::Display for TensorInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.name, self.element.name(), self.shape_text())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +93,6 @@ mod tests {
         let shape = vec![Some(1), Some(3), None];
         let tensor = TensorInfo { name: "x".to_owned(), element: ElementType::F32, shape };
         assert_eq!(tensor.shape_text(), "[1, 3, ?]");
+        assert_eq!(tensor.to_string(), "x f32 [1, 3, ?]");
     }
 }

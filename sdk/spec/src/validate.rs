@@ -87,7 +87,11 @@ fn check_task(spec: &ModelSpec) -> Check {
         Output::Tensors => Task::Tensors,
     };
     if spec.task != expected {
-        return problem("task", format!("is {:?}, but the decoder gives {expected:?}", spec.task));
+        let name = |task: Task| format!("{task:?}").to_lowercase();
+        return problem(
+            "task",
+            format!("is \"{}\", but the decoder gives \"{}\"", name(spec.task), name(expected)),
+        );
     }
     match (&spec.input, &spec.output) {
         (Input::Tensors, Output::Tensors)

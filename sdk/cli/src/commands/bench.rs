@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use farsight::{Bundle, Frame, Library, Open, Options, Pipeline, Pool, Session, StartUp, Times};
+use farsight::{Bundle, Frame, Library, Open, Options, Pipeline, Pool, Session, Times};
 use farsight_bundle::{FileKind, sniff};
 use farsight_compiler::{fill_inputs, interleave, median, peak_rss_mb};
 use farsight_engine::{Model, NodeTime, Settings, nodes_by_provider, profile_run};
@@ -65,9 +65,9 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         ..Options::default()
     };
     let before = Conditions::read();
+    // As a program opens it: with a prepared session, the model is not even read.
     let start = Instant::now();
-    let bundle = Bundle::open(&arguments.bundle, Open::Memory)?;
-    let mut pipeline = Pipeline::from_bundle(&bundle, &options)?;
+    let mut pipeline = Pipeline::open_with(&arguments.bundle, &options)?;
     let cold_start = start.elapsed();
     let samples = match &pipeline.spec().input {
         Input::Frame(_) => frames(&mut pipeline, &arguments)?,
@@ -78,6 +78,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     let peak_rss_mb = peak_rss_mb();
     let after = Conditions::read();
 
+    let bundle = Bundle::open(&arguments.bundle, Open::Memory)?;
     let nodes = nodes(&bundle, &options, &mut pipeline)?;
     let mut document = document(&samples, &nodes);
     document["threads"] = pipeline.session().threads().into();
@@ -90,7 +91,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     if let Some(path) = &arguments.against {
         document["against"] = against(path, &mut pipeline, &bundle, &options)?;
     }
-    document["startup"] = startup(&pipeline);
+    document["startup"] = pipeline.session().startup().name().into();
     document["providers"] = super::provider_reports(pipeline.session()).into();
     if let Some(size) = arguments.pool {
         document["pool"] = pool(size as usize, &mut pipeline, &arguments, &options)?;
@@ -276,18 +277,6 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// From what the session was opened: `cached` or `rebuilt` where something was prepared on this machine.
-fn startup(pipeline: &Pipeline) -> Value {
-    match pipeline.session().startup() {
-        StartUp::Plain => "plain",
-        StartUp::Cached => "cached",
-        StartUp::Built => "built",
-        StartUp::Rebuilt { .. } => "rebuilt",
-        StartUp::Unused { .. } => "unused",
-    }
-    .into()
-}
-
 /// Frames a second of a pool and of the one pipeline, in turn.
 fn pool(
     size: usize,
@@ -380,7 +369,7 @@ fn open_ms(path: &Path, pipeline: &Pipeline, bundle: &Bundle, options: &Options)
     let of = |part: fn(&(f64, f64)) -> f64| median(&pairs.iter().map(part).collect::<Vec<_>>());
     Ok(json!({
         "other": of(|pair| pair.0), "this": of(|pair| pair.1), "ratio": of(|pair| pair.1 / pair.0),
-        "startup": startup(pipeline),
+        "startup": pipeline.session().startup().name(),
     }))
 }
 

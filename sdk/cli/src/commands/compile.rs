@@ -112,8 +112,13 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
 /// `--labels`: a file with one a line if there is one, else the names themselves.
 pub(crate) fn labels(argument: &str) -> Result<Vec<String>, Failure> {
     let path = Path::new(argument);
-    let looks_like_a_file = argument.contains(std::path::MAIN_SEPARATOR) || argument.ends_with(".txt");
-    let labels: Vec<String> = if path.exists() || (looks_like_a_file && !argument.contains(',')) {
+    if !path.exists() && !argument.contains(',') && looks_like_a_file(argument) {
+        return Err(Failure::usage(format!(
+            "--labels {argument}: there is no such file; give a text file with one name a line, or the names themselves: \
+             A,B,… (a single name like that goes into a file)"
+        )));
+    }
+    let labels: Vec<String> = if path.exists() {
         let text = labels_text(path).map_err(|error| Failure::io(path, error))?;
         text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
     } else {
@@ -123,6 +128,13 @@ pub(crate) fn labels(argument: &str) -> Result<Vec<String>, Failure> {
         return Err(Failure::usage(format!("--labels {argument:?} holds an empty name")));
     }
     Ok(labels)
+}
+
+/// A slash, or an ending of letters and digits: a slip of the pen there must not become a class.
+fn looks_like_a_file(argument: &str) -> bool {
+    let ending = Path::new(argument).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let is_ending = (1..=5).contains(&ending.len()) && ending.chars().all(|c| c.is_ascii_alphanumeric());
+    argument.contains(std::path::MAIN_SEPARATOR) || is_ending
 }
 
 /// Longer lists of labels are none.

@@ -40,7 +40,8 @@ Keys of --json, null where the system does not tell:
                providers [{name, missing (why)}]
   onnxruntime  path, version, providers, candidates [{place, path, version, fault}];
                or not_loaded (why)
-  self_test    passed, values, outside, max_abs_error,
+  self_test    passed, values, outside, max_abs_error, tolerance {absolute, relative},
+               startup (plain, cached, rebuilt, unused),
                ms {open, session, first_run, run, decode}; or error; or note
   problems     [one line each: what is wrong, what to do]
   advice       [the same, for what works but could be faster or steadier]
@@ -89,7 +90,9 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         "problems": findings.problems,
         "advice": findings.advice,
     });
-    private::hide(&mut document, &private::homes());
+    let mut names = private::homes();
+    names.extend(arguments.bundle.iter().flat_map(|bundle| private::file(bundle)));
+    private::hide(&mut document, &names);
     context.output.document(&document, || text::text(&document));
     Ok(if findings.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -281,6 +281,6 @@ fn model_text(document: &Value, text: &mut String) {
 fn tensors(what: &str, list: &Value, text: &mut String) {
     let list: Vec<TensorInfo> = serde_json::from_value(list.clone()).unwrap_or_default();
     for tensor in list {
-        let _ = writeln!(text, "{what:<11} {} {:?} {}", tensor.name, tensor.element, tensor.shape_text());
+        let _ = writeln!(text, "{what:<11} {tensor}");
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use farsight::{Cache, Caching, Options, Pipeline, StartUp};
+use farsight::{Cache, Caching, Options, Outline, Pipeline, StartUp};
 use farsight_compiler::{Progress, median};
 use serde_json::{Value, json};
 
@@ -22,10 +22,11 @@ const MOST_ROUNDS: usize = 15;
 it from then on, and make it anew when ONNX Runtime or the CPU has changed.
 
 JSON: bundle, state (built, there, rebuilt, or plain: nothing to prepare), reason (what was wrong with what was \
-there), folder, bytes, seconds, providers, open_ms {plain, warmed, ratio}
+there), folder, bytes, seconds, providers, open_ms {plain, warmed, ratio}, pruned (with --prune: {folders, bytes})
 
 Example:
-  farsight warm cows.farsight"
+  farsight warm cows.farsight
+  farsight warm cows.farsight --prune --keep sheep.farsight"
 )]
 pub(crate) struct Arguments {
     /// The bundle
@@ -33,6 +34,12 @@ pub(crate) struct Arguments {
     /// Prepare a bundle that was made for another target
     #[arg(long)]
     any_target: bool,
+    /// Then remove what was prepared for other models than this bundle's
+    #[arg(long)]
+    prune: bool,
+    /// Another bundle whose prepared things stay; may be given several times
+    #[arg(long, value_name = "BUNDLE", requires = "prune")]
+    keep: Vec<PathBuf>,
 }
 
 /// `farsight warm`: exit status 1 if nothing could be kept.
@@ -43,6 +50,8 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
         cache: Cache { caching, folder: None },
         ..Options::default()
     };
+    // A wrong name is told before minutes are spent.
+    let kept = if arguments.prune { models(&arguments)? } else { Vec::new() };
     let mut bar = Bar::new();
     let name = arguments.bundle.display();
     bar.show(Progress { step: &format!("preparing {name}; this may take minutes"), done: 0, total: 0 });
@@ -76,8 +85,29 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<ExitCode, F
     let measured = open_ms(&arguments.bundle, &options(Caching::Off), &options(Caching::Use));
     bar.finish();
     document["open_ms"] = measured?;
+    if arguments.prune {
+        document["pruned"] = prune(&kept)?;
+    }
     context.output.document(&document, || text(&document));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The models of all bundles that were named, by which what is prepared for them is known.
+fn models(arguments: &Arguments) -> Result<Vec<String>, Failure> {
+    let bundles = std::iter::once(&arguments.bundle).chain(&arguments.keep);
+    let sha256 = |path: &PathBuf| {
+        let outline = Outline::open(path).map_err(|error| Failure::from(error).of_file(path))?;
+        Ok(outline.model_sha256().to_string())
+    };
+    bundles.map(sha256).collect()
+}
+
+/// Removes what was prepared for other models.
+fn prune(kept: &[String]) -> Result<Value, Failure> {
+    let removed = Cache::make().prune(kept).map_err(|reason| Failure::new("cache", reason))?;
+    let bytes: u64 = removed.iter().map(|(_, bytes)| bytes).sum();
+    let folders: Vec<String> = removed.iter().map(|(folder, _)| folder.display().to_string()).collect();
+    Ok(json!({"folders": folders, "bytes": bytes}))
 }
 
 fn reason(startup: &StartUp) -> Option<&str> {
@@ -111,6 +141,18 @@ fn open_ms(bundle: &Path, plain: &Options, warmed: &Options) -> Result<Value, Fa
 }
 
 fn text(document: &Value) -> String {
+    prepared(document) + &pruned(&document["pruned"])
+}
+
+/// What was removed, if that was asked for.
+fn pruned(pruned: &Value) -> String {
+    let Some(folders) = pruned["folders"].as_array() else { return String::new() };
+    let lines = folders.iter().filter_map(Value::as_str).map(|folder| format!("\nremoved {folder}"));
+    let megabytes = pruned["bytes"].as_f64().unwrap_or(0.0) / 1e6;
+    lines.collect::<String>() + &format!("\nremoved {} of other models, {megabytes:.1} MB", folders.len())
+}
+
+fn prepared(document: &Value) -> String {
     let number = |value: &Value| value.as_f64().unwrap_or(0.0);
     let what = match document["state"].as_str().unwrap_or_default() {
         "plain" => return "nothing to prepare for this bundle's execution providers".to_owned(),

@@ -1,8 +1,8 @@
 //! A device against a target profile: what is missing, and what could be better.
 
-use farsight_spec::Target;
+use farsight_spec::{Target, version_numbers};
 
-use super::{Device, cpu, thermal, version};
+use super::{Device, cpu, thermal};
 
 /// What was found, one line each, with what to do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Device {
 
     fn old_glibc(&self, target: &Target) -> Option<String> {
         let (found, needed) = (self.glibc.as_deref()?, target.glibc.as_deref()?);
-        version::compare(found, needed).is_lt().then(|| {
+        (version_numbers(found) < version_numbers(needed)).then(|| {
             format!(
                 "glibc is {found}, target {} is for {needed} or newer: what is built for it does not load here; update \
                  the system, or choose a target with an older glibc (farsight targets)",
@@ -72,7 +72,7 @@ impl Device {
         let (free, budget) = (self.memory.free_mb()?, target.memory.budget_mb as u64);
         (free < budget && self.little_memory(target).is_none()).then(|| {
             format!(
-                "{free} MB of memory are free, a pipeline for target {} may take up to {budget} MB: stop what else runs",
+                "{free} MB of memory are free, target {} counts on {budget} MB for a pipeline: stop what else runs",
                 target.name
             )
         })

@@ -16,7 +16,6 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod thermal;
-mod version;
 
 use std::path::Path;
 

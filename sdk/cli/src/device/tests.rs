@@ -430,12 +430,26 @@ fn this_machine_can_be_read() {
 
 #[test]
 fn names_of_people_are_hidden() {
-    let homes = ["/home/anna".into(), "/root".into(), "/data/users/anna/".into()];
+    let home = |path: &str| (path.into(), "~");
+    let homes = [
+        home("/home/anna"),
+        home("/root"),
+        home("/data/users/anna/"),
+        ("cows.farsight".into(), "BUNDLE"),
+        ("/home/anna/farm/cows.farsight".into(), "BUNDLE"),
+    ];
     for (text, expected) in [
-        ("/home/anna/models/cows.farsight: gone", "~/models/cows.farsight: gone"),
+        ("/home/anna/models/cow.onnx: gone", "~/models/cow.onnx: gone"),
+        ("/home/anna/farm/cows.farsight: gone", "BUNDLE: gone"),
+        ("cows.farsight: gone, not brown-cows.farsight", "BUNDLE: gone, not brown-cows.farsight"),
+        ("/media/anna/My Stick/lib.so", "/media/.../lib.so"),
         (
-            "looked at /root/.cache, \"/home/anna\" and /mnt/root/x",
-            "looked at ~/.cache, \"~\" and /mnt/root/x",
+            "no \"/run/media/anna/STICK/lib.so\": see /mnt/clinic/a.so, /boot/x",
+            "no \"/run/media/.../lib.so\": see /mnt/.../a.so, /boot/x",
+        ),
+        (
+            "looked at /root/.cache, \"/home/anna\" and /opt/root/x",
+            "looked at ~/.cache, \"~\" and /opt/root/x",
         ),
         ("/home/annabel/x and /home/bert", "/home/USER/x and /home/USER"),
         ("--library=/root/lib.so (/data/users/anna/lib.so)", "--library=~/lib.so (~/lib.so)"),

@@ -5,13 +5,15 @@
 
 use std::path::Path;
 
+use farsight_spec::Provider;
+
 use super::{StartUp, made, optimization};
+use crate::cache::PROVIDERS;
 use crate::cache::entry::{Entry, Found};
 use crate::cache::key::Key;
 use crate::provider::{self, with_own_options};
 use crate::{Caching, Library, Model, ProviderReport, Result, Session, Settings, machine};
 
-const PROVIDERS: &str = "providers";
 const NOT_TAKEN: &str = "the provider does not take back what it keeps";
 
 /// How something was opened that keeps files in a folder.
@@ -60,6 +62,8 @@ pub(super) struct Compiled<'a> {
     library: &'static Library,
     entry: Entry,
     settings: &'a Settings,
+    /// The providers that keep something.
+    keepers: Vec<String>,
 }
 
 impl<'a> Compiled<'a> {
@@ -73,7 +77,11 @@ impl<'a> Compiled<'a> {
     ) -> Option<Self> {
         let is_used = |name: &str| used.iter().any(|report| report.name == name);
         let own = with_own_options(settings);
-        own.iter().find(|own| is_used(&own.name) && provider::keeping(own, cache).is_some())?;
+        let keeps = |own: &&Provider| is_used(&own.name) && provider::keeping(own, cache).is_some();
+        let keepers: Vec<String> = own.iter().filter(keeps).map(|own| own.name.clone()).collect();
+        if keepers.is_empty() {
+            return None;
+        }
         let asked: Vec<String> = own
             .iter()
             .filter(|own| is_used(&own.name))
@@ -87,7 +95,7 @@ impl<'a> Compiled<'a> {
         let mut device: Vec<_> = own.iter().flat_map(|own| provider::identity(&own.name, library)).collect();
         device.push(("accelerator".to_owned(), machine::accelerator_identity()));
         let entry = Entry::new(cache, PROVIDERS, Key::new(library, &asked, device));
-        Some(Self { library, entry, settings })
+        Some(Self { library, entry, settings, keepers })
     }
 
     pub(super) fn open(&self, model: Model<'_>, caching: Caching) -> Result<Session> {
@@ -123,16 +131,28 @@ impl<'a> Compiled<'a> {
         format!("{NOT_TAKEN}{why}")
     }
 
-    /// A session whose providers keep their things in `folder`.
+    /// A session whose providers keep their things in `folder`. One without them, where the settings allow such a
+    /// fallback, is none: it would count as prepared and run on the CPU.
     fn session(&self, model: Model<'_>, folder: &Path) -> Result<Session, String> {
-        let keeping =
-            |own: &farsight_spec::Provider| provider::keeping(own, folder).unwrap_or_else(|| own.clone());
+        let keeping = |own: &Provider| provider::keeping(own, folder).unwrap_or_else(|| own.clone());
         let settings = Settings {
             providers: self.settings.providers.iter().map(keeping).collect(),
             ..self.settings.clone()
         };
-        Session::open(self.library, model, &settings).map_err(|error| error.to_string())
+        let session = Session::open(self.library, model, &settings).map_err(|error| error.to_string())?;
+        match left_out(session.providers(), &self.keepers) {
+            Some(reason) => Err(reason),
+            None => Ok(session),
+        }
     }
+}
+
+/// The first of the providers that keep something which a session runs without, and why.
+fn left_out(reports: &[ProviderReport], keepers: &[String]) -> Option<String> {
+    let keeper = |report: &&ProviderReport| keepers.contains(&report.name);
+    reports.iter().filter(keeper).find_map(|report| {
+        Some(format!("{} did not start with what it keeps: {}", report.name, report.missing.as_ref()?))
+    })
 }
 
 #[cfg(test)]
@@ -234,5 +254,19 @@ mod tests {
         let reason = stale(open_with(&entry, Caching::Use, session)).unwrap();
         assert_eq!(reason, "the provider did not take it and wrote another one");
         assert!(matches!(open_with(&entry, Caching::Use, session), Opened::Cached(())));
+    }
+
+    /// Where a fallback is allowed, a provider that throws leaves a session on the CPU behind.
+    #[test]
+    fn a_session_that_fell_back_is_not_one_that_is_kept() {
+        let report = |name: &str, missing: Option<&str>| ProviderReport {
+            name: name.to_owned(),
+            missing: missing.map(str::to_owned),
+        };
+        let keepers = ["OpenVINO".to_owned()];
+        assert_eq!(left_out(&[report("OpenVINO", None), report("CUDA", Some("no GPU"))], &keepers), None);
+        let reason =
+            left_out(&[report("OpenVINO", Some("bad blob")), report("CPU", None)], &keepers).unwrap();
+        assert_eq!(reason, "OpenVINO did not start with what it keeps: bad blob");
     }
 }

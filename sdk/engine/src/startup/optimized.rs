@@ -8,13 +8,13 @@ use ort::session::builder::SessionBuilder;
 
 use super::align::align_weights;
 use super::{StartUp, made, optimization};
+use crate::cache::SESSIONS;
 use crate::cache::entry::{Entry, Files, Found};
 use crate::cache::key::Key;
 use crate::raw::{self, Graph, Mapped};
 use crate::session::{builder, set};
 use crate::{Caching, EngineError, Library, Model, ProviderReport, Result, Session, Settings};
 
-const SESSIONS: &str = "sessions";
 const FILE: &str = "session.ort";
 
 /// A session's place in the cache, and how it is opened.
@@ -94,7 +94,10 @@ impl Optimized {
             let options = set("the log level", options.with_log_level(LogLevel::Error))?;
             crate::session::graph(self.library, model, &options)
         };
-        save().map(drop).map_err(|error: EngineError| error.to_string())?;
+        save().map(drop).map_err(|error: EngineError| match error {
+            EngineError::Model { reason, .. } => format!("ONNX Runtime did not save it: {reason}"),
+            other => other.to_string(),
+        })?;
         align_weights(file)
     }
 

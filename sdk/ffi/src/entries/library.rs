@@ -28,10 +28,10 @@ pub extern "C" fn farsight_version() -> *const c_char {
 pub extern "C" fn farsight_init(abi_version: u32) -> Status {
     guarded(|| {
         init::check_abi(abi_version)?;
-        if std::env::var_os(init::NO_TELEMETRY).is_none_or(|value| value != "1") {
+        if std::env::var_os(farsight::NO_TELEMETRY).is_none_or(|value| value != "1") {
             // SAFETY: Rust's own readers and writers of the environment hold a lock, and the header tells the caller to
             // have no other threads yet.
-            unsafe { std::env::set_var(init::NO_TELEMETRY, "1") };
+            unsafe { std::env::set_var(farsight::NO_TELEMETRY, "1") };
         }
         Ok(())
     })

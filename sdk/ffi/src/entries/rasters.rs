@@ -5,7 +5,8 @@ use crate::memory::{Given, Place, Room};
 use crate::{Pipeline, Raster, RasterResult, RunOptions, Status, handle, options};
 
 /// Runs a raster window by window and writes a class a pixel into `mask`, row by row without gaps: `width * height` of
-/// `mask_bytes` bytes, 255 where there are no data. `options` and `result` may be NULL.
+/// `mask_bytes` bytes, 255 where there are no data. `options` and `result` may be NULL. The mask's memory is not that of
+/// the samples, which are read until the last row is written.
 ///
 /// It takes memory for a row of windows beside the raster and its mask. On failure some of the mask is written.
 /// `FARSIGHT_STATUS_NOT_BUILT` if the library was built without rasters.

@@ -194,6 +194,8 @@ void run_raster(farsight::Pipeline &pipeline, std::istream &list) {
     raster.samples = samples.data();
     raster.bytes = samples.size() * sizeof(std::uint16_t);
     Pixels mask(pixels);
+    auto late = pipeline.run_raster_within(raster, mask.data(), mask.size(), std::chrono::microseconds(1));
+    if (late || late.status() == FARSIGHT_STATUS_OK) std::puts("a raster within a microsecond");
     auto done = pipeline.run_raster(raster, mask.data(), mask.size());
     if (!done) return tell_error(done.error());
     std::printf("raster %llu %llu %u", static_cast<unsigned long long>(done->windows),

@@ -5,7 +5,7 @@ mod precision;
 mod provider;
 mod words;
 
-use super::onnxruntime::numbers;
+use super::onnxruntime::version_numbers;
 use super::{Build, Extent, Shapes};
 use crate::Target;
 use crate::error::SpecError;
@@ -71,7 +71,7 @@ fn check_glibc(target: &Target) -> Check {
     if target.triple != "host" && !target.triple.contains("gnu") {
         return problem("glibc", format!("is given, but {} has none", target.triple));
     }
-    if numbers(glibc).as_slice() < OLDEST_GLIBC.as_slice() || !glibc.starts_with("2.") {
+    if version_numbers(glibc).as_slice() < OLDEST_GLIBC.as_slice() || !glibc.starts_with("2.") {
         return problem(
             "glibc",
             format!("is {glibc:?}; expected 2.17 (the oldest that Rust runs on) or newer, such as \"2.31\""),
@@ -113,7 +113,7 @@ fn check_budget(megabytes: usize) -> Check {
         return problem(
             "memory.budget_mb",
             format!(
-                "is {megabytes}; expected {} to {} MB, or 0 = not limited",
+                "is {megabytes}; expected {} to {} MB, or 0 = nothing is compared",
                 BUDGET_MB.start(),
                 BUDGET_MB.end()
             ),
@@ -157,7 +157,7 @@ fn check_zig(target: &Target, zig: &str) -> Check {
     let linked = zig.strip_prefix(&target.triple).and_then(|rest| rest.strip_prefix('.'));
     match (linked, &target.glibc) {
         (Some(linked), Some(glibc)) if check_version("build.zig", linked).is_ok() => {
-            if numbers(linked) > numbers(glibc) {
+            if version_numbers(linked) > version_numbers(glibc) {
                 return problem(
                     "build.zig",
                     format!("links with glibc {linked}, but the device has {glibc}"),

@@ -37,8 +37,8 @@ pub struct OrtFile {
 impl OrtBuild {
     /// Whether a version is past the newest: `1.29.0` is past `1.28`, `1.28.3` is not.
     pub fn is_past_newest(&self, version: &str) -> bool {
-        let Some(newest) = self.newest.as_deref().map(numbers) else { return false };
-        numbers(version).into_iter().take(newest.len()).collect::<Vec<_>>() > newest
+        let Some(newest) = self.newest.as_deref().map(version_numbers) else { return false };
+        version_numbers(version).into_iter().take(newest.len()).collect::<Vec<_>>() > newest
     }
 
     /// The minor number of the oldest version: 17 of `"1.17"`.
@@ -71,8 +71,8 @@ impl OrtBuild {
     }
 }
 
-/// The numbers of a version: 1, 17 and 3 of `"1.17.3"`.
-pub(super) fn numbers(version: &str) -> Vec<u32> {
+/// The numbers of a version, by which versions are compared: 1, 17 and 3 of `"1.17.3"`, 1 and 32 of `".so.1.32"`.
+pub fn version_numbers(version: &str) -> Vec<u32> {
     version.split('.').filter_map(|part| part.parse().ok()).collect()
 }
 

@@ -44,10 +44,12 @@ pub enum Optimization {
     All,
 }
 
-/// Limits on memory.
+/// How much memory there is for a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
-    /// What a pipeline may use at most, in MB; 0 = not limited.
+    /// The memory that the device has for a pipeline, in MB: a yardstick, no limit. `farsight inspect` tells if a model's
+    /// weights and values are more, `farsight doctor` if the device has less; nothing stops a pipeline that takes more.
+    /// 0 = nothing is compared.
     pub budget_mb: usize,
 }

@@ -54,12 +54,15 @@ fn try_run(opened: &Opened, library: Option<&Path>, findings: &mut Findings) -> 
     let result = run_self_test(bundle, &mut pipeline)?;
     let run = median_run(&mut pipeline)?;
     let decode = decode(&mut pipeline)?;
+    let startup = pipeline.session().startup().name();
     let ms = json!({
         "open": milliseconds(opened.took), "session": milliseconds(session), "first_run": milliseconds(first_run),
         "run": run, "decode": decode,
     });
     let Some(result) = result else {
-        return Ok(json!({"passed": null, "note": "this bundle carries no self-test", "ms": ms}));
+        return Ok(
+            json!({"passed": null, "note": "this bundle carries no self-test", "startup": startup, "ms": ms}),
+        );
     };
     if !result.passed() {
         let message = format!(
@@ -71,7 +74,9 @@ fn try_run(opened: &Opened, library: Option<&Path>, findings: &mut Findings) -> 
     }
     Ok(json!({
         "passed": result.passed(), "values": result.values, "outside": result.outside,
-        "max_abs_error": result.max_abs_error, "ms": ms,
+        "max_abs_error": result.max_abs_error,
+        "tolerance": {"absolute": result.tolerance.absolute, "relative": result.tolerance.relative},
+        "startup": startup, "ms": ms,
     }))
 }
 

@@ -128,9 +128,7 @@ fn onnxruntime(text: &mut String, runtime: &Value) {
 
 fn self_test(text: &mut String, test: &Value) {
     match test["passed"].as_bool() {
-        Some(true) => {
-            row(text, "self-test", &format!("passed, greatest difference {}", test["max_abs_error"]))
-        }
+        Some(true) => row(text, "self-test", &format!("passed, {}", within(test))),
         Some(false) if test["error"].is_object() => {
             row(text, "self-test", &format!("FAILED: {}", word(&test["error"]["message"])))
         }
@@ -138,8 +136,11 @@ fn self_test(text: &mut String, test: &Value) {
             text,
             "self-test",
             &format!(
-                "FAILED, {} of {} values differ, at most by {}",
-                test["outside"], test["values"], test["max_abs_error"]
+                "FAILED, {} of {} values differ by more than the tolerance of {}, at most by {}",
+                test["outside"],
+                test["values"],
+                tolerance(test),
+                test["max_abs_error"]
             ),
         ),
         None => row_if_told(text, "self-test", &test["note"]),
@@ -156,6 +157,24 @@ fn self_test(text: &mut String, test: &Value) {
         let told = phases.iter().filter_map(|(label, key)| Some(format!("{label} {:.2}", ms[key].as_f64()?)));
         row(text, "ms", &told.collect::<Vec<_>>().join(", "));
     }
+    row_if_told(text, "startup", &test["startup"]);
+}
+
+/// The greatest difference beside what is allowed: alone it reads like a fault.
+fn within(test: &Value) -> String {
+    let (error, tolerance) = (&test["max_abs_error"], tolerance(test));
+    match test["outside"].as_u64() {
+        Some(0) => format!("greatest difference {error}, each value within the tolerance of {tolerance}"),
+        _ => format!(
+            "greatest difference {error}; {} of {} values outside the tolerance of {tolerance}, of which a thousandth may be",
+            test["outside"], test["values"]
+        ),
+    }
+}
+
+fn tolerance(test: &Value) -> String {
+    let number = |key: &str| test["tolerance"][key].as_f64().unwrap_or_default();
+    format!("{} + {} % of the value", number("absolute"), 100.0 * number("relative"))
 }
 
 fn row(text: &mut String, label: &str, content: &str) {

@@ -133,7 +133,8 @@ fn session(target: &Target) -> Vec<String> {
     let mut lines = vec![shapes, format!("{threads}, {spinning}; {arena}.")];
     if target.memory.budget_mb > 0 {
         lines.push(format!(
-            "A pipeline may use {} MB; farsight inspect tells what does not fit.",
+            "{} MB of memory for a pipeline: farsight inspect tells if a model needs more, farsight doctor if the device has \
+             less; nothing stops a pipeline that takes more.",
             target.memory.budget_mb
         ));
     }

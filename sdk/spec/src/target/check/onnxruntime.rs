@@ -1,6 +1,6 @@
 //! Which ONNX Runtime: versions that exist together, files that can be recognised.
 
-use super::super::onnxruntime::numbers;
+use super::super::onnxruntime::version_numbers;
 use super::{check_version, problem};
 use crate::validate::Check;
 use crate::{OrtBuild, OrtFile};
@@ -45,7 +45,7 @@ fn check_file(build: &OrtBuild, file: &OrtFile) -> Check {
             format!("of {file} is {sha256:?}; expected 64 hexadecimal digits in lower case (sha256sum FILE)"),
         );
     }
-    if numbers(version) < numbers(&build.oldest) || build.is_past_newest(version) {
+    if version_numbers(version) < version_numbers(&build.oldest) || build.is_past_newest(version) {
         return problem(
             "onnxruntime.files.version",
             format!("of {file} is {version}, which onnxruntime.oldest and newest leave out"),

@@ -142,6 +142,7 @@ fn the_providers() {
             (one, "providers = [{ name = \"CPU\" }, { name = \"CPU\" }]", "providers", "after CPU"),
             (one, "providers = [{ name = \"XNNPACK\" }, { name = \"XNNPACK\" }]", "providers", "twice"),
             (one, "providers = [{ name = \"cpu\" }]", "providers", "did you mean \"CPU\""),
+            (one, "providers = [{ name = \"CPUExecutionProvider\" }]", "providers", "did you mean \"CPU\""),
             (one, "providers = [{ name = \"OpenVino\" }]", "providers", "did you mean \"OpenVINO\""),
             (one, "providers = [{ name = \"Hexagonal\" }]", "providers", "known there: CPU"),
             (one, "providers = [{ name = \"CPU\" }, { name = \"XNNPACK\" }]", "providers", "put CPU last"),

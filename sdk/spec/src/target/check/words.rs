@@ -26,7 +26,8 @@ pub(super) fn check(target: &Target) -> Check {
 
 fn check_known<'n>(key: &str, mut names: impl Iterator<Item = &'n str>, known: &[&str]) -> Check {
     let Some(name) = names.find(|name| !known.contains(name)) else { return Ok(()) };
-    let hint = nearest(name, known.iter().copied())
+    // `CPUExecutionProvider` is what ONNX Runtime calls `CPU`.
+    let hint = nearest(name.strip_suffix("ExecutionProvider").unwrap_or(name), known.iter().copied())
         .map_or_else(String::new, |nearest| format!("did you mean {nearest:?}? "));
     problem(key, format!("names {name:?}; {hint}known there: {}", known.join(", ")))
 }

@@ -31,7 +31,8 @@ Shapes, threads, memory
   One shape of input, written into the model; others are refused.
   As many threads as the affinity mask allows, asleep while they wait; freed memory is kept for the
       next run (arena).
-  A pipeline may use 512 MB; farsight inspect tells what does not fit.
+  512 MB of memory for a pipeline: farsight inspect tells if a model needs more, farsight doctor if
+      the device has less; nothing stops a pipeline that takes more.
 
 ONNX Runtime
   Version 1.17 or newer; models get opset 20 at most for it.
