@@ -10,6 +10,9 @@ use crate::stage::Stage;
 use crate::times::Laps;
 use crate::{Error, Pipeline, Times};
 
+/// What becomes of a window and its classes.
+type Visit<'v> = dyn FnMut(&Window, &[ClassScore]) -> Result<(), Error> + 'v;
+
 impl Pipeline {
     /// Classifies a raster window by window: one answer for a patch as large as the model's window. `visit` gets each
     /// window with its classes, the best first; none for a window that holds no data at all.
@@ -21,7 +24,7 @@ impl Pipeline {
         &mut self,
         raster: &mut dyn RasterSource,
         scene: &Scene,
-        visit: &mut dyn FnMut(&Window, &[ClassScore]) -> Result<(), Error>,
+        visit: &mut Visit<'_>,
         progress: &mut dyn FnMut(RasterProgress),
     ) -> Result<RasterAnswer, Error> {
         let task = self.spec.task;

@@ -73,8 +73,7 @@ impl<'s> Reader<'s> {
         let mut reading = Duration::ZERO;
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                let mut made = 0;
-                for window in windows {
+                for (made, window) in windows.enumerate() {
                     let new = || Prepared {
                         window,
                         tensor: vec![0.0; values],
@@ -82,7 +81,6 @@ impl<'s> Reader<'s> {
                         took: Duration::ZERO,
                     };
                     let buffer = if made < IN_HAND { Ok(new()) } else { empty.recv() };
-                    made += 1;
                     // Nobody takes windows any more.
                     let Ok(mut prepared) = buffer else { return };
                     let start = Instant::now();
@@ -111,7 +109,7 @@ impl<'s> Reader<'s> {
         let Prepared { window, tensor, nodata, .. } = prepared;
         raster.read_padded(window, &self.bands, &mut self.scratch, tensor)?;
         self.mark_nodata(tensor, nodata);
-        self.to_units(tensor);
+        self.convert(tensor);
         self.stage.normalise.run(tensor);
         let filling = match self.stage.spec.fill {
             Some(Fill::Tensor(value)) => value as f32,
@@ -133,7 +131,7 @@ impl<'s> Reader<'s> {
     }
 
     /// From stored values to what the model's statistics are of.
-    fn to_units(&mut self, tensor: &mut [f32]) {
+    fn convert(&mut self, tensor: &mut [f32]) {
         let (scale, offset, fill) = (self.scale, self.offset, self.stage.spec.fill);
         let is_plain = scale == 1.0 && offset == 0.0 && fill.is_none();
         let pixels = tensor.len() / self.nodata.len().max(1);
