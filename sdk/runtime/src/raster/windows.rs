@@ -1,6 +1,6 @@
 //! Windows, read and prepared on a thread of their own while the session runs on the one before.
 
-use std::sync::mpsc::{channel, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use farsight_spec::{Fill, Units};
@@ -68,7 +68,7 @@ impl<'s> Reader<'s> {
     ) -> Result<Duration, Error> {
         let pixels = plan.window_size()[0] * plan.window_size()[1];
         let values = pixels * self.bands.len();
-        let (give_back, empty) = channel();
+        let (give_back, empty) = sync_channel(IN_HAND);
         let (hand_on, ready) = sync_channel(1);
         let mut reading = Duration::ZERO;
         std::thread::scope(|scope| {
