@@ -24,12 +24,12 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/families")
 }
 
 /// The case of that name, and the bundle of its model.
-fn case(name: &str) -> (Value, PathBuf) {
+pub(crate) fn case(name: &str) -> (Value, PathBuf) {
     let text = std::fs::read(folder().join("families.json")).unwrap();
     let cases: Value = serde_json::from_slice(&text).unwrap();
     let case = cases["cases"].as_array().unwrap().iter().find(|case| case["name"] == name).unwrap().clone();
@@ -91,7 +91,7 @@ fn matches_reference(name: &str) {
 }
 
 /// The only band of a raster and its size `[height, width]`.
-fn values(file: &Path) -> (Vec<f32>, [usize; 2]) {
+pub(crate) fn values(file: &Path) -> (Vec<f32>, [usize; 2]) {
     let mut raster = farsight_vision::Raster::open(file).unwrap();
     let [height, width] = raster.info().size;
     let mut values = vec![0.0; height * width];

@@ -269,9 +269,18 @@ fn barn_camera(machine: Machine) -> PathBuf {
     if machine == Machine::Arm {
         return variable("FARSIGHT_ARM").with_file_name("barn-camera");
     }
-    let package =
-        ["build", "--package", "farsight-example-barn-camera", "--message-format", "json-render-diagnostics"];
-    let output = succeeded(cargo().args(package));
+    example("farsight-example-barn-camera")
+}
+
+/// A program of examples/ in Rust, built by cargo.
+pub(crate) fn example(package: &str) -> PathBuf {
+    let output = succeeded(cargo().args([
+        "build",
+        "--package",
+        package,
+        "--message-format",
+        "json-render-diagnostics",
+    ]));
     let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>().flatten();
     let executables = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
     executables.last().expect("cargo names the program that it built")
@@ -287,13 +296,13 @@ fn variable(name: &str) -> PathBuf {
     std::env::var_os(name).unwrap_or_else(|| panic!("cargo xtask cross aarch64 sets {name}")).into()
 }
 
-fn succeeded(command: &mut Command) -> Output {
+pub(crate) fn succeeded(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}\n{}", text(&output.stdout), text(&output.stderr));
     output
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

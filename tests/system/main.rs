@@ -22,6 +22,7 @@ mod photos;
 mod refusals;
 mod reproducible;
 mod round_trip;
+mod scene_mask;
 mod scratch;
 mod segment;
 mod shrink;
@@ -54,6 +55,7 @@ fn main() {
         weights::trials(),
         warm::trials(),
         firmware::trials(),
+        scene_mask::trials(),
         arm::trials(),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect());
