@@ -17,10 +17,14 @@ impl WholeFile {
     /// Begins a file to be called `path`. A file of that name is replaced when this one is finished, not before.
     ///
     /// # Errors
-    /// In words: the folder does not exist or cannot be written to, or there is a folder of that name.
+    /// In words: the folder does not exist or cannot be written to, or there is a folder or a device of that name.
     pub(crate) fn create(path: &Path) -> Result<Self, String> {
         if path.is_dir() {
             return Err("there is a folder of that name".to_owned());
+        }
+        // A device would be replaced by a file.
+        if path.exists() && !path.is_file() {
+            return Err("what is there is no file".to_owned());
         }
         let temporary = temporary_beside(path).map_err(|e| e.to_string())?;
         Ok(Self { path: path.to_owned(), file: BufWriter::new(temporary) })
