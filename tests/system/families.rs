@@ -152,6 +152,35 @@ fn reben() {
             same_scores(&found, &expected["labels"], &patch["answers"][spec]["scores"]);
         }
     }
+    measured_against_itself(&out, &expected["patches"]);
+}
+
+/// Labels that are what the reference found: every measure of several classes a patch is 1, and without one label less.
+fn measured_against_itself(out: &Path, patches: &Value) {
+    let bundle = out.join("reben-s2.farsight");
+    let csv = |left_out: usize| {
+        let mut text = "file,labels\n".to_owned();
+        for patch in patches.as_array().unwrap() {
+            let found: Vec<&str> = patch["answers"]["reben-s2"]["above"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .skip(left_out)
+                .map(|label| label.as_str().unwrap())
+                .collect();
+            text.push_str(&format!("S2/{},\"{}\"\n", patch["s2"].as_str().unwrap(), found.join("|")));
+        }
+        let path = out.join(format!("labels-{left_out}.csv"));
+        std::fs::write(&path, text).unwrap();
+        farsight::document(&[&"eval", &bundle, &"--data", &path])
+    };
+    let whole = csv(0);
+    for key in ["map_micro", "map_macro", "f1_micro", "f1_macro"] {
+        // Sums of hundreds of parts.
+        assert!((whole[key].as_f64().unwrap() - 1.0).abs() < 1e-9, "{key}: {}", whole[key]);
+        assert!(csv(1)[key].as_f64().unwrap() < 1.0, "{key}");
+    }
+    assert_eq!(whole["conf"], 0.5);
 }
 
 /// The classes above 0.5 are those of the reference, with its scores.

@@ -48,6 +48,8 @@ pub enum Samples {
     Detect(Vec<DetectionSample>),
     /// Pictures with a class.
     Classify(Vec<ClassSample>),
+    /// Pictures or rasters with any number of classes each.
+    MultiLabel(Vec<MultiLabelSample>),
     /// Pictures or rasters with a mask.
     Segment(Vec<MaskSample>),
     /// Pictures, rasters or tensors without labels: for calibration, and for agreement with the source model.
@@ -70,6 +72,15 @@ pub struct ClassSample {
     pub picture: PathBuf,
     /// Index into the labels that the data set was opened with (or, without any, into [`Found::classes`]).
     pub class: usize,
+}
+
+/// A picture or raster and the classes that are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MultiLabelSample {
+    /// The picture, the raster, or the folder of its bands.
+    pub picture: PathBuf,
+    /// Indices into the labels that the data set was opened with, in ascending order.
+    pub classes: Vec<usize>,
 }
 
 /// A picture or raster and the mask that belongs to it.
@@ -174,6 +185,7 @@ impl Dataset {
         match &self.samples {
             Samples::Detect(s) => s.iter().map(|s| s.picture.as_path()).collect(),
             Samples::Classify(s) => s.iter().map(|s| s.picture.as_path()).collect(),
+            Samples::MultiLabel(s) => s.iter().map(|s| s.picture.as_path()).collect(),
             Samples::Segment(s) => s.iter().map(|s| s.picture.as_path()).collect(),
             Samples::Unlabelled(s) => s.iter().map(PathBuf::as_path).collect(),
         }
@@ -192,6 +204,7 @@ impl Samples {
         match self {
             Self::Detect(s) => s.len(),
             Self::Classify(s) => s.len(),
+            Self::MultiLabel(s) => s.len(),
             Self::Segment(s) => s.len(),
             Self::Unlabelled(s) => s.len(),
         }

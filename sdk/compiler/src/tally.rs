@@ -1,7 +1,9 @@
 //! Measures as they grow, sample by sample. Two of them merge into what all their samples give, in any number
 //! of steps: a measure of part of the samples, or of samples drawn anew, needs no second run.
 
-use farsight_vision::{Confusion, DetectionDraws, DetectionMetrics, DetectionScores, TopK, Truth};
+use farsight_vision::{
+    Confusion, DetectionDraws, DetectionMetrics, DetectionScores, MultiLabelAp, TopK, Truth,
+};
 
 use crate::data::{Dataset, Samples};
 use crate::decide::Decision;
@@ -22,6 +24,17 @@ pub enum Scores {
         /// Among the first five.
         top5: Option<f64>,
     },
+    /// Where several classes may hold at once; see [`MultiLabelAp`]. A class that the pipeline does not report scores 0.
+    MultiLabel {
+        /// Average precision over all decisions.
+        map_micro: Option<f64>,
+        /// Mean over the classes of their average precision.
+        map_macro: Option<f64>,
+        /// F1 over all decisions, at the score from which a class is reported.
+        f1_micro: Option<f64>,
+        /// Mean over the classes of their F1.
+        f1_macro: Option<f64>,
+    },
     /// Over all pixels.
     Segment {
         /// Mean over classes.
@@ -39,6 +52,7 @@ impl Scores {
         match self {
             Self::Detect(scores) => ("ap50_95", scores.ap50_95),
             Self::Classify { top1, .. } => ("top1", *top1),
+            Self::MultiLabel { map_macro, .. } => ("map_macro", *map_macro),
             Self::Segment { miou, .. } => ("miou", *miou),
         }
     }
@@ -68,6 +82,7 @@ impl Measured {
 pub(crate) enum Tally {
     Detect(DetectionMetrics),
     Classify(TopK),
+    MultiLabel(MultiLabelAp),
     Segment(Box<Confusion>),
     Nothing,
 }
@@ -81,6 +96,14 @@ impl Tally {
         Ok(match &data.samples {
             Samples::Detect(_) => Self::Detect(DetectionMetrics::new()),
             Samples::Classify(_) => Self::Classify(TopK::new()),
+            Samples::MultiLabel(_) if labels == 0 => {
+                return Err(CompileError::Unresolved(
+                    "several classes a sample are measured class by class, and the model has no labels; give them with \
+                     --labels"
+                        .to_owned(),
+                ));
+            }
+            Samples::MultiLabel(_) => Self::MultiLabel(MultiLabelAp::new(labels)),
             Samples::Segment(_) => {
                 let classes = u8::try_from(labels).ok().filter(|classes| *classes > 0).ok_or_else(|| {
                     CompileError::Unresolved(format!(
@@ -114,6 +137,9 @@ impl Tally {
             (Self::Classify(top), Samples::Classify(samples), Decision::Classes(found)) => {
                 top.add(found, samples[index].class);
             }
+            (Self::MultiLabel(all), Samples::MultiLabel(samples), Decision::Classes(found)) => {
+                all.add(found, &samples[index].classes);
+            }
             (Self::Segment(confusion), Samples::Segment(samples), Decision::Mask(found)) => {
                 let truth = mask_file::read(&samples[index].mask, size)?;
                 confusion
@@ -131,6 +157,7 @@ impl Tally {
         match (self, other) {
             (Self::Detect(all), Self::Detect(part)) => all.merge(part),
             (Self::Classify(all), Self::Classify(part)) => all.merge(part),
+            (Self::MultiLabel(all), Self::MultiLabel(part)) => all.merge(part),
             (Self::Segment(all), Self::Segment(part)) => all.merge(part),
             // The data decides which tally it is: others do not meet.
             _ => {}
@@ -144,11 +171,17 @@ impl Tally {
         Some(sum)
     }
 
-    /// `conf`: the score from which a box counts for precision and recall; `labels`: names for the classes' Dice.
+    /// `conf`: the score from which a box counts for precision and recall, or a class for F1; `labels`: names for the classes' Dice.
     pub(crate) fn scores(&self, conf: f32, labels: &[String]) -> Scores {
         match self {
             Self::Detect(metrics) => Scores::Detect(metrics.scores(conf)),
             Self::Classify(top) => Scores::Classify { top1: top.top1(), top5: top.top5() },
+            Self::MultiLabel(all) => Scores::MultiLabel {
+                map_micro: all.micro_average(),
+                map_macro: all.macro_average(),
+                f1_micro: all.f1_micro(conf),
+                f1_macro: all.f1_macro(conf),
+            },
             Self::Segment(confusion) => Scores::Segment {
                 miou: confusion.mean_iou(),
                 dice: labels

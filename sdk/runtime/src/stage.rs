@@ -1,7 +1,7 @@
 //! What stands before and behind the session, made once at open: the pre-processing and the decoder.
 
 use farsight_engine::Session;
-use farsight_spec::{FrameInput, Input, Layout, ModelSpec, Output, TensorInfo, YoloLayout};
+use farsight_spec::{ClassesOutput, FrameInput, Input, Layout, ModelSpec, Output, TensorInfo, YoloLayout};
 use farsight_vision::{ClassScore, ClassesDecoder, DetectDecoder, Detection, FramePreprocess, MaskDecoder};
 
 use crate::{Error, Mask, Options};
@@ -40,7 +40,7 @@ impl Stage {
                 FrameStage::new(input, spec, session, options).map(|stage| Self::Frame(Box::new(stage)))
             }
             #[cfg(feature = "rasters")]
-            Input::Raster(input) => crate::raster::RasterStage::new(input, spec, session)
+            Input::Raster(input) => crate::raster::RasterStage::new(input, spec, session, options)
                 .map(|stage| Self::Raster(Box::new(stage))),
             #[cfg(not(feature = "rasters"))]
             Input::Raster(_) => {
@@ -128,6 +128,12 @@ pub(crate) fn output_index(spec: &ModelSpec, outputs: &[TensorInfo]) -> Result<u
     }
 }
 
+/// The threshold of a spec that has one, as the caller wants it.
+pub(crate) fn with_conf(classes: &ClassesOutput, options: &Options) -> ClassesOutput {
+    let threshold = classes.threshold.map(|threshold| options.conf.unwrap_or(threshold));
+    ClassesOutput { threshold, ..classes.clone() }
+}
+
 fn decoder(
     output: &Output,
     input: &FrameInput,
@@ -158,7 +164,11 @@ fn decoder(
         }
         Output::Classes(classes) => {
             let count = output_shape(session, index)?.iter().product();
-            Decoder::Classes(ClassesDecoder::new(classes, count)?, Vec::with_capacity(classes.top.min(count)))
+            let classes = with_conf(classes, options);
+            Decoder::Classes(
+                ClassesDecoder::new(&classes, count)?,
+                Vec::with_capacity(classes.top.min(count)),
+            )
         }
         Output::Mask(mask) => {
             Decoder::Mask(MaskDecoder::new(mask, &output_shape(session, index)?)?, Mask::default())

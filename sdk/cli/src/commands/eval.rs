@@ -120,6 +120,7 @@ fn open(
 fn spec_conf(spec: &ModelSpec) -> f32 {
     match &spec.output {
         Output::Yolo(output) | Output::Yolox(output) => output.conf,
+        Output::Classes(output) => output.threshold.unwrap_or(0.0),
         _ => 0.0,
     }
 }
@@ -159,6 +160,13 @@ fn add_scores(document: &mut Value, scores: &Scores, conf: f32) {
         Scores::Classify { top1, top5 } => {
             document["top1"] = json!(top1);
             document["top5"] = json!(top5);
+        }
+        Scores::MultiLabel { map_micro, map_macro, f1_micro, f1_macro } => {
+            document["map_micro"] = json!(map_micro);
+            document["map_macro"] = json!(map_macro);
+            document["f1_micro"] = json!(f1_micro);
+            document["f1_macro"] = json!(f1_macro);
+            document["conf"] = json!(conf);
         }
         Scores::Segment { miou, dice, pixel_accuracy } => {
             document["miou"] = json!(miou);

@@ -1,10 +1,10 @@
 //! Labels for classification: one folder a class, a CSV, or file names that start with a WordNet id.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::class_names::Names;
-use super::{ClassSample, DataError, Found, LabelForm, Labelled, Samples, csv, files};
+use super::{ClassSample, DataError, Found, LabelForm, Labelled, MultiLabelSample, Samples, csv, files};
 
 /// A CSV of more bytes is none.
 const MAX_CSV: u64 = 1 << 30;
@@ -91,36 +91,64 @@ fn class_of(place: &str, text: &str, known: &Names, labels: &[String]) -> Result
 }
 
 /// A CSV of file and label (a header line is passed over, further columns are not looked at). Files lie beside
-/// the CSV; a label is a name or a number.
+/// the CSV; a label is a name or a number. A file that stands on several lines has several labels, and so has each
+/// under a header `labels`, where a field holds them with `;` or `|` between (nothing: none is there).
 fn from_csv(csv_file: &Path, labels: &[String]) -> Result<(Samples, Found), DataError> {
     let text = files::text(csv_file, MAX_CSV)?;
     let text = text.trim_start_matches('\u{feff}');
     let separator = csv::separator(text.lines().next().unwrap_or_default());
     let known = Names::of(labels);
     let folder = csv_file.parent().unwrap_or(Path::new(""));
-    let mut samples = Vec::new();
-    let mut seen = HashSet::new();
+    let mut samples: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
+    let mut is_multi_label = false;
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let fields = csv::fields(line, separator);
         let [name, label, ..] = fields.as_slice() else {
             return Err(DataError::line(csv_file, index + 1, "one field", "a file and its label"));
         };
         if index == 0 && FILE_COLUMNS.contains(&name.to_lowercase().as_str()) {
+            is_multi_label = label.eq_ignore_ascii_case("labels");
             continue;
         }
         let place = format!("{}, line {}", csv_file.display(), index + 1);
         let picture = folder.join(name);
-        if name.is_empty() || !picture.is_file() {
+        if name.is_empty() || !picture.exists() {
             let looked_in = folder.display().to_string();
             return Err(DataError::MissingFile { place, name: name.clone(), looked_in });
         }
-        if !seen.insert(picture.clone()) {
-            return Err(DataError::line(csv_file, index + 1, format!("{name:?} again"), "each file once"));
+        let among = if is_multi_label { [';', '|'].as_slice() } else { &[] };
+        let classes = samples.entry(picture).or_default();
+        for label in label.split(among).filter(|label| !is_multi_label || !label.trim().is_empty()) {
+            let class = class_of(&place, label.trim(), &known, labels)?;
+            if classes.contains(&class) {
+                return Err(DataError::line(
+                    csv_file,
+                    index + 1,
+                    format!("{name:?} as {label:?} again"),
+                    "each once",
+                ));
+            }
+            classes.push(class);
         }
-        samples.push(ClassSample { class: class_of(&place, label, &known, labels)?, picture });
     }
-    samples.sort_by(|a, b| a.picture.cmp(&b.picture));
-    Ok((Samples::Classify(samples), Found { labels: Some(LabelForm::Csv), ..Found::default() }))
+    is_multi_label |= samples.values().any(|classes| classes.len() != 1);
+    let found = Found { labels: Some(LabelForm::Csv), ..Found::default() };
+    Ok((if is_multi_label { several(samples) } else { one_each(samples) }, found))
+}
+
+fn several(samples: BTreeMap<PathBuf, Vec<usize>>) -> Samples {
+    let sample = |(picture, mut classes): (PathBuf, Vec<usize>)| {
+        classes.sort_unstable();
+        MultiLabelSample { picture, classes }
+    };
+    Samples::MultiLabel(samples.into_iter().map(sample).collect())
+}
+
+fn one_each(samples: BTreeMap<PathBuf, Vec<usize>>) -> Samples {
+    let sample = |(picture, classes): (PathBuf, Vec<usize>)| {
+        classes.into_iter().map(move |class| ClassSample { picture: picture.clone(), class })
+    };
+    Samples::Classify(samples.into_iter().flat_map(sample).collect())
 }
 
 /// Files called `n01440764_tench.JPEG`. Without labels nothing can be said; a name that two labels carry

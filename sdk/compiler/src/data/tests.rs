@@ -40,6 +40,13 @@ fn outline(set: &Dataset, root: &Path) -> Vec<String> {
         Samples::Classify(s) => {
             s.iter().map(|s| format!("{}: {}", name_of(root, &s.picture), s.class)).collect()
         }
+        Samples::MultiLabel(s) => s
+            .iter()
+            .map(|s| {
+                let classes: String = s.classes.iter().map(|class| format!(" {class}")).collect();
+                format!("{}:{classes}", name_of(root, &s.picture))
+            })
+            .collect(),
         Samples::Segment(s) => {
             s.iter().map(|s| format!("{}: {}", name_of(root, &s.picture), name_of(root, &s.mask))).collect()
         }
@@ -221,8 +228,19 @@ fn classes_from_a_csv() {
             assert_eq!(outline(&set, root.path()), ["2.jpg: 2", "x/1.jpg: 1"]);
         }
     }
+    for csv in [
+        "file,label\n2.jpg,cow\nx/1.jpg,horse\n2.jpg,horse\n",
+        "file;labels\n2.jpg;cow|horse\nx/1.jpg;horse\n",
+        "file,labels\nx/1.jpg,horse\n2.jpg,horse; cow\n",
+    ] {
+        let root = folder(&[&pictures[..], &[("labels.csv", csv)]].concat());
+        let set = Dataset::open(root.path(), Classify, &names).unwrap();
+        assert_eq!(outline(&set, root.path()), ["2.jpg: 0 2", "x/1.jpg: 0"], "{csv}");
+    }
     for (csv, line, words) in [
         ("2.jpg,cow\n2.jpg,cow\n", 2, "again"),
+        ("file,labels\n2.jpg,cow;cow\n", 2, "again"),
+        ("file,labels\n2.jpg,cow;sheep\n", 2, "sheep"),
         ("2.jpg\n", 1, "one field"),
         ("file,label\n3.jpg,cow\n", 2, "3.jpg"),
         ("2.jpg,sheep\n", 1, "sheep"),

@@ -10,8 +10,8 @@ use farsight_vision::{ClassesDecoder, RasterInfo, RasterNormalise, RasterSource,
 use super::Scene;
 use super::scene::location_values;
 use super::windows::Reader;
-use crate::Error;
-use crate::stage::{check_shape, output_index, output_shape};
+use crate::stage::{check_shape, output_index, output_shape, with_conf};
+use crate::{Error, Options};
 
 /// What a raster model needs, made once at open.
 pub(crate) struct RasterStage {
@@ -49,7 +49,12 @@ pub(super) struct MaskDecoder {
 }
 
 impl RasterStage {
-    pub(crate) fn new(input: &RasterInput, spec: &ModelSpec, session: &Session) -> Result<Self, Error> {
+    pub(crate) fn new(
+        input: &RasterInput,
+        spec: &ModelSpec,
+        session: &Session,
+        options: &Options,
+    ) -> Result<Self, Error> {
         let window = input
             .tiling
             .window
@@ -66,7 +71,9 @@ impl RasterStage {
         let shape = output_shape(session, output)?;
         let decoder = match &spec.output {
             Output::Mask(mask) => Decoder::Mask(MaskDecoder::new(mask, input, &shape, window)?),
-            Output::Classes(classes) => Decoder::Classes(classes_decoder(classes, &shape)?),
+            Output::Classes(classes) => {
+                Decoder::Classes(classes_decoder(&with_conf(classes, options), &shape)?)
+            }
             _ => return Err(Error::Contract("a raster's decoder is `mask` or `classes`".to_owned())),
         };
         let normalise = RasterNormalise::new(&per_plane(input), input.planes().len())?;

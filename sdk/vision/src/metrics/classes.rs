@@ -86,10 +86,38 @@ impl MultiLabelAp {
         mean(self.classes.iter().filter_map(|class| average_precision(class)))
     }
 
+    /// Adds the samples of another measure of the same classes.
+    pub fn merge(&mut self, other: &Self) {
+        for (all, part) in self.classes.iter_mut().zip(&other.classes) {
+            all.extend(part);
+        }
+    }
+
+    /// Mean F1 over the classes that are there or were found in some sample, where a score greater than `threshold`
+    /// finds a class. (scikit-learn counts the others as 0.)
+    pub fn f1_macro(&self, threshold: f32) -> Option<f64> {
+        mean(self.classes.iter().filter_map(|class| f1(class, threshold)))
+    }
+
+    /// F1 over all samples and classes as if they were one class.
+    pub fn f1_micro(&self, threshold: f32) -> Option<f64> {
+        f1(&self.classes.concat(), threshold)
+    }
+
     /// Over all samples and classes as if they were one class.
     pub fn micro_average(&self) -> Option<f64> {
         average_precision(&self.classes.concat())
     }
+}
+
+/// Twice what was found rightly, of all that was found and all that is there; none of nothing.
+fn f1(scores: &[(f32, bool)], threshold: f32) -> Option<f64> {
+    let count = |of: fn(bool, bool) -> bool| {
+        scores.iter().filter(|(score, there)| of(*score > threshold, *there)).count() as f64
+    };
+    let (right, found, there) =
+        (count(|found, there| found && there), count(|found, _| found), count(|_, there| there));
+    (found + there > 0.0).then(|| 2.0 * right / (found + there))
 }
 
 /// Average precision of scores and whether each belongs to a positive; none without positives.
@@ -180,5 +208,23 @@ mod tests {
         ap.add(&[ClassScore { class: 2, score: 0.95 }], &[]);
         assert_eq!(ap.macro_average(), Some(1.0));
         assert_eq!(ap.micro_average(), Some(0.5));
+    }
+
+    /// Figures of scikit-learn 1.9 `f1_score`, micro and macro.
+    #[test]
+    fn f1_counts_what_scores_above_the_threshold() {
+        let found = |scores: &[f32]| -> Vec<ClassScore> {
+            scores.iter().enumerate().map(|(class, &score)| ClassScore { class, score }).collect()
+        };
+        let mut ap = MultiLabelAp::new(3);
+        assert_eq!((ap.f1_macro(0.5), ap.f1_micro(0.5)), (None, None));
+        ap.add(&found(&[0.9, 0.5, 0.7]), &[0, 1]);
+        let mut other = MultiLabelAp::new(3);
+        other.add(&found(&[0.2, 0.8, 0.1]), &[0, 1]);
+        ap.merge(&other);
+        // Class 0: one of two found; class 1: one of two, as 0.5 is not above 0.5; class 2: one wrong.
+        let macro_f1 = (2.0 / 3.0 + 2.0 / 3.0 + 0.0) / 3.0;
+        assert!((ap.f1_macro(0.5).unwrap() - macro_f1).abs() < 1e-12);
+        assert!((ap.f1_micro(0.5).unwrap() - 4.0 / 7.0).abs() < 1e-12);
     }
 }
