@@ -433,7 +433,7 @@ fn names_of_people_are_hidden() {
     let home = |path: &str| (path.into(), "~");
     let homes = [
         home("/home/anna"),
-        home("/root"),
+        home("/keeper"),
         home("/data/users/anna/"),
         ("cows.farsight".into(), "BUNDLE"),
         ("/home/anna/farm/cows.farsight".into(), "BUNDLE"),
@@ -448,12 +448,12 @@ fn names_of_people_are_hidden() {
             "no \"/run/media/.../lib.so\": see /mnt/.../a.so, /boot/x",
         ),
         (
-            "looked at /root/.cache, \"/home/anna\" and /opt/root/x",
-            "looked at ~/.cache, \"~\" and /opt/root/x",
+            "looked at /keeper/.cache, \"/home/anna\" and /opt/keeper/x",
+            "looked at ~/.cache, \"~\" and /opt/keeper/x",
         ),
         ("/home/annabel/x and /home/bert", "/home/USER/x and /home/USER"),
-        ("--library=/root/lib.so (/data/users/anna/lib.so)", "--library=~/lib.so (~/lib.so)"),
-        ("/rootless and ../root/x", "/rootless and ../root/x"),
+        ("--library=/keeper/lib.so (/data/users/anna/lib.so)", "--library=~/lib.so (~/lib.so)"),
+        ("/keeperless and ../keeper/x", "/keeperless and ../keeper/x"),
     ] {
         let mut document = json!({"a": [{"b": text}], "c": 1});
         private::hide(&mut document, &homes);
