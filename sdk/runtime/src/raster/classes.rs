@@ -7,8 +7,7 @@ use super::stage::Decoder;
 use super::{RasterAnswer, RasterProgress, Scene};
 use crate::pipeline::floats;
 use crate::stage::Stage;
-use crate::times::Laps;
-use crate::{Error, Pipeline, Times};
+use crate::{Error, Pipeline};
 
 /// What becomes of a window and its classes.
 type Visit<'v> = dyn FnMut(&Window, &[ClassScore]) -> Result<(), Error> + 'v;
@@ -36,28 +35,16 @@ impl Pipeline {
         };
         let mut decoder = decoder.clone();
         let (plan, mut reader) = stage.lay(raster, scene)?;
-        let info = raster.info().clone();
-        stage.fill_coordinates(session, &info, scene)?;
-        let mut answer = RasterAnswer::new(&info, plan.len(), reader.choice.clone());
+        stage.fill_coordinates(session, raster.info(), scene)?;
         let (mut classes, mut values) = (Vec::new(), Vec::new());
-        let mut laps = Laps::start();
-        answer.reading = reader.for_each(raster, &plan, plan.windows(), |prepared| {
-            session.input_mut::<f32>(stage.inputs.pixels)?.copy_from_slice(&prepared.tensor);
-            let pre = laps.lap();
-            session.run()?;
-            let infer = laps.lap();
+        let answer = reader.run_all(raster, &plan, session, progress, |prepared, session| {
             classes.clear();
             if prepared.nodata.contains(&false) {
                 decoder.decode(floats(session, stage.output, &mut values)?, &mut classes)?;
             }
-            visit(&prepared.window, &classes)?;
-            let times = Times { pre, infer, post: laps.lap() };
-            answer.times += times;
-            progress(RasterProgress { done: prepared.window.index + 1, total: plan.len(), times });
-            Ok(())
+            visit(&prepared.window, &classes)
         })?;
         self.times = answer.times;
-        answer.doubt = reader.doubt();
         Ok(answer)
     }
 }

@@ -9,8 +9,7 @@ use super::windows::Prepared;
 use super::{RasterAnswer, RasterProgress, Scene};
 use crate::pipeline::floats;
 use crate::stage::Stage;
-use crate::times::Laps;
-use crate::{Error, Pipeline, Times};
+use crate::{Error, Pipeline};
 
 /// Stands in a mask where the raster holds no data.
 pub const MASK_NODATA: u8 = farsight_vision::NOT_SEEN;
@@ -95,26 +94,14 @@ impl Pipeline {
             return Err(Error::WrongTask { task: self.spec.task, wanted: "only a mask has rows" });
         };
         let (plan, mut reader) = stage.lay(raster, scene)?;
-        let info = raster.info().clone();
-        stage.fill_coordinates(session, &info, scene)?;
-        let mut answer = RasterAnswer::new(&info, plan.len(), reader.choice.clone());
+        stage.fill_coordinates(session, raster.info(), scene)?;
         let mut run = Run::new(decoder, &plan)?;
-        let mut laps = Laps::start();
-        answer.reading = reader.for_each(raster, &plan, plan.windows(), |prepared| {
-            session.input_mut::<f32>(stage.inputs.pixels)?.copy_from_slice(&prepared.tensor);
-            let pre = laps.lap();
-            session.run()?;
-            let infer = laps.lap();
+        let mut answer = reader.run_all(raster, &plan, session, progress, |prepared, session| {
             run.note_nodata(prepared);
             run.blend(prepared, session, stage.output)?;
-            run.write_finished(rows)?;
-            let times = Times { pre, infer, post: laps.lap() };
-            answer.times += times;
-            progress(RasterProgress { done: prepared.window.index + 1, total: plan.len(), times });
-            Ok(())
+            run.write_finished(rows)
         })?;
         self.times = answer.times;
-        answer.doubt = reader.doubt();
         answer.pixels = run.pixels;
         answer.nodata_pixels = run.nodata_pixels;
         Ok(answer)

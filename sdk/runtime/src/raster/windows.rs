@@ -3,12 +3,14 @@
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use farsight_engine::Session;
 use farsight_spec::{Fill, Units};
 use farsight_vision::{BandChoice, RasterInfo, RasterSource, TilePlan, Window, nodata_mask};
 
-use super::Scene;
 use super::stage::RasterStage;
-use crate::Error;
+use super::{RasterAnswer, RasterProgress, Scene};
+use crate::times::Laps;
+use crate::{Error, Times};
 
 /// Windows in hand at once: one that the session runs on, one that is being read, one that is ready.
 const IN_HAND: usize = 3;
@@ -30,7 +32,7 @@ pub(super) struct Reader<'s> {
     stage: &'s RasterStage,
     /// Bands of the raster in the order of the tensor's planes.
     bands: Vec<usize>,
-    pub(super) choice: BandChoice,
+    choice: BandChoice,
     /// The value of each plane that means "no data".
     nodata: Vec<Option<f64>>,
     scale: f32,
@@ -55,6 +57,34 @@ impl<'s> Reader<'s> {
             scratch: Vec::new(),
             seen: [f32::INFINITY, f32::NEG_INFINITY],
         }
+    }
+
+    /// Runs the session on every window of a plan, in their order, and calls `work` with each and the session that holds
+    /// its raw answer.
+    pub(super) fn run_all(
+        &mut self,
+        raster: &mut dyn RasterSource,
+        plan: &TilePlan,
+        session: &mut Session,
+        progress: &mut dyn FnMut(RasterProgress),
+        mut work: impl FnMut(&Prepared, &Session) -> Result<(), Error>,
+    ) -> Result<RasterAnswer, Error> {
+        let mut answer = RasterAnswer::new(raster.info(), plan.len(), self.choice.clone());
+        let pixels = self.stage.inputs.pixels;
+        let mut laps = Laps::start();
+        answer.reading = self.for_each(raster, plan, plan.windows(), |prepared| {
+            session.input_mut::<f32>(pixels)?.copy_from_slice(&prepared.tensor);
+            let pre = laps.lap();
+            session.run()?;
+            let infer = laps.lap();
+            work(prepared, session)?;
+            let times = Times { pre, infer, post: laps.lap() };
+            answer.times += times;
+            progress(RasterProgress { done: prepared.window.index + 1, total: plan.len(), times });
+            Ok(())
+        })?;
+        answer.doubt = self.doubt();
+        Ok(answer)
     }
 
     /// Reads all windows, in their order, and calls `work` with each; the next ones are read meanwhile. Returns
@@ -154,7 +184,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Why the raster looks as if it were in other units than the model's.
-    pub(super) fn doubt(&self) -> Option<String> {
+    fn doubt(&self) -> Option<String> {
         let [least, greatest] = self.seen;
         let (expected, hint) = match self.stage.spec.units? {
             Units::Reflectance if greatest > 10.0 => {
